@@ -1,0 +1,27 @@
+/** Quoting of identifiers and literals for both engines. Values are bound where the protocol allows it. */
+
+/** Quotes an identifier for PostgreSQL: `a"b` → `"a""b"`. */
+export function pgIdent(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** Quotes `schema.table` for PostgreSQL. */
+export function pgTable(table: { schema: string; name: string }): string {
+  return `${pgIdent(table.schema)}.${pgIdent(table.name)}`;
+}
+
+/** Quotes a string literal for PostgreSQL (for commands that take no parameters). */
+export function pgLiteral(text: string): string {
+  const body = text.replaceAll("'", "''");
+  return text.includes('\\') ? ` E'${body.replaceAll('\\', '\\\\')}'` : `'${body}'`;
+}
+
+/** Quotes an identifier for ClickHouse. */
+export function chIdent(name: string): string {
+  return `\`${name.replaceAll('\\', '\\\\').replaceAll('`', '\\`')}\``;
+}
+
+/** Quotes a string literal for ClickHouse. */
+export function chLiteral(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+}

@@ -1,0 +1,40 @@
+/**
+ * The shape of a source table, as the catalogue tells it, and of its copy.
+ */
+
+/** One column of a source table. */
+export interface SourceColumn {
+  /** Name as in the catalogue, unquoted. */
+  readonly name: string;
+  /** `pg_attribute.attnum`: the column's identity across renames. */
+  readonly attnum: number;
+  /** `pg_attribute.atttypid`. */
+  readonly typeOid: number;
+  /** `pg_attribute.atttypmod`; −1 when the type has no modifier. */
+  readonly typeMod: number;
+  /** `format_type(oid, typmod)`, for people: `numeric(10,2)`. */
+  readonly typeName: string;
+  /** Whether the source allows NULL here. */
+  readonly nullable: boolean;
+}
+
+/** One source table that Millrace copies. */
+export interface SourceTable {
+  /** `pg_class.oid`. */
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** Name of the mirror in ClickHouse: `name` in schema `public`, else `schema_name`. */
+  readonly target: string;
+  /** In the order of `attnum`, which is the order of pgoutput tuples. */
+  readonly columns: readonly SourceColumn[];
+  /** Indexes into `columns` of the primary key, in key order; never empty. */
+  readonly key: readonly number[];
+  /** `pg_class.relreplident`: default, nothing, full, index. */
+  readonly replicaIdentity: 'd' | 'n' | 'f' | 'i';
+}
+
+/** `schema.name`, for messages and state (not quoted for SQL: see `quoteTable`). */
+export function tableLabel(table: { schema: string; name: string }): string {
+  return `${table.schema}.${table.name}`;
+}

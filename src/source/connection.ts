@@ -1,0 +1,75 @@
+/**
+ * Ordinary connections to PostgreSQL: sessions for catalogue queries and small statements.
+ * The replication stream and COPY have files of their own (stream, copy-out).
+ */
+import pg from 'pg';
+import { AppError } from '../model/errors.ts';
+import { redactUrl } from '../model/redact.ts';
+
+/** Leaves every value as the text the server sent: no Date, no float, no lost digits. */
+const RAW_TYPES = { getTypeParser: () => (value: string) => value };
+
+/** SQLSTATE classes that mean “not let in”, rather than “not there”. */
+const AUTH_STATES = new Set(['28000', '28P01', '3D000', '42501']);
+
+/** A row of text values by column name; NULL stays null. */
+export type TextRow = Record<string, string | null>;
+
+/**
+ * Opens a session. All values come back as text.
+ *
+ * @param url `postgres://user:password@host:port/database?sslmode=…`; unix sockets as `?host=/dir`.
+ * @param options `replication` opens a walsender session (START_REPLICATION and the like).
+ * @throws {AppError} `POSTGRES_UNREACHABLE`, `POSTGRES_AUTH`.
+ */
+export async function connectPostgres(
+  url: string,
+  options: { applicationName?: string; replication?: boolean } = {},
+): Promise<pg.Client> {
+  const config = {
+    connectionString: url,
+    application_name: options.applicationName ?? 'millrace',
+    types: RAW_TYPES,
+    keepAlive: true,
+    connectionTimeoutMillis: 15_000,
+    ...(options.replication === true ? { replication: 'database' } : {}),
+  };
+  const client = new pg.Client(config as pg.ClientConfig);
+  // A connection that breaks while idle emits 'error'; the next query rejects with it all the same.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query("SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3; SET timezone = 'UTC'; SET bytea_output = 'hex'");
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw postgresError(error, `cannot connect to PostgreSQL at ${redactUrl(url)}`);
+  }
+  return client;
+}
+
+/** Runs one statement and returns its rows as text. */
+export async function pgRows<Row extends TextRow = TextRow>(
+  client: pg.Client | pg.Pool,
+  sql: string,
+  params: readonly unknown[] = [],
+): Promise<Row[]> {
+  try {
+    const result = await client.query(sql, [...params]);
+    return result.rows as Row[];
+  } catch (error) {
+    throw postgresError(error, 'PostgreSQL refused a query');
+  }
+}
+
+/** Translates an error of the driver or the server, by SQLSTATE and errno, never by text. */
+export function postgresError(error: unknown, what: string): AppError {
+  if (error instanceof AppError) return error;
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  const text = `${what}: ${String(message ?? error)}`;
+  const state = typeof code === 'string' ? code : '';
+  const details = { sqlState: state };
+  if (AUTH_STATES.has(state)) return new AppError('POSTGRES_AUTH', text, { cause: error, details });
+  const isServerError = /^[0-9A-Z]{5}$/.test(state) && !state.startsWith('08') && !state.startsWith('57P');
+  if (isServerError) return new AppError('POSTGRES_FAILED', text, { cause: error, details });
+  return new AppError('POSTGRES_UNREACHABLE', text, { cause: error, details });
+}
