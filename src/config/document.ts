@@ -1,0 +1,85 @@
+/** Writes docs/config.md and docs/errors.md from their tables; a test compares them with the files. */
+import { ERRORS, type ErrorMeaning } from '../model/errors.ts';
+import { defaultText, environmentName, flagName, type Kind, type Option, OPTION_NAMES, OPTIONS } from './options.ts';
+
+const HEAD = `# Configuration
+
+<!-- Written by \`npm run docs\` from src/config/options.ts. -->
+
+Every option can be given in four ways, the later ones winning: its default, the file \`millrace.yaml\`
+(or the one named by \`--config\` or \`MILLRACE_CONFIG\`), the environment, a flag. A key or variable that does not
+exist is an error, and all mistakes are reported at once with their place. An empty variable counts as not given.
+
+A file for two servers of your own:
+
+\`\`\`yaml
+postgresUrl: postgres://millrace:secret@db.example.com:5432/shop
+clickhouseUrl: https://millrace:secret@olap.example.com:8443
+includeTables: [public.*, billing.invoice]
+batchMaxBytes: 32 MiB
+\`\`\`
+
+Passwords are better given in the environment than in the file or in a flag, which other users can see in the
+list of processes. They are never logged or printed.
+`;
+
+/** The text of docs/config.md. */
+export function configDocument(): string {
+  const groups = [...new Set(OPTION_NAMES.map((name) => OPTIONS[name].group))];
+  return [HEAD, ...groups.map((group) => section(group))].join('\n');
+}
+
+function section(group: Option['group']): string {
+  const lines = OPTION_NAMES.filter((name) => OPTIONS[name].group === group).map((name) => {
+    const option: Option = OPTIONS[name];
+    const fallback = option.default === null ? defaultText(name) : `\`${defaultText(name)}\``;
+    const cells = [`\`${name}\``, option.text, kindText(option.kind), fallback];
+    return `| ${[...cells, `\`${environmentName(name)}\`<br>\`${flagName(name)}\``].join(' | ')} |`;
+  });
+  const head = '| key | meaning | values | default | environment, flag |\n|---|---|---|---|---|';
+  return `## ${group}\n\n${head}\n${lines.join('\n')}\n`;
+}
+
+function kindText(kind: Kind): string {
+  switch (kind.type) {
+    case 'url':
+      return `URL: ${kind.protocols.map((protocol) => `\`${protocol}//\``).join(' or ')}`;
+    case 'path':
+      return 'path';
+    case 'name':
+      return 'name';
+    case 'integer':
+      return `${kind.min}–${kind.max}`;
+    case 'bytes':
+      return 'size';
+    case 'patterns':
+      return 'patterns';
+    case 'choice':
+      return kind.choices.map((choice) => `\`${choice}\``).join(', ');
+  }
+}
+
+const REMEDIES: Record<ErrorMeaning['remedy'], string> = {
+  retry: 'passes by itself',
+  operator: 'somebody must act',
+  bug: 'a bug of Millrace, or a difference found',
+};
+
+/** The text of docs/errors.md. */
+export function errorsDocument(): string {
+  const lines = Object.entries(ERRORS).map(
+    ([code, meaning]) =>
+      `| \`${code}\` | ${REMEDIES[meaning.remedy]} | ${meaning.remedy === 'bug' ? 1 : 2} | ${meaning.hint} |`,
+  );
+  return `# Errors
+
+<!-- Written by \`npm run docs\` from src/model/errors.ts. -->
+
+Every error is printed as \`error CODE: what happened\` with a hint below it; under \`--json\` it is one JSON object
+\`{"error":{"code","message","hint"}}\` on stderr. Codes are never reused for something else.
+
+| code | what kind | exit code | what to do |
+|---|---|--:|---|
+${lines.join('\n')}
+`;
+}

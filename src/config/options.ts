@@ -1,0 +1,214 @@
+/**
+ * The one table of options. From it come the types, the keys of `millrace.yaml`, the names of the
+ * environment variables, the flags, the help and docs/config.md; load.ts checks values against it.
+ *
+ *   name `slot` → file key `slot`, environment `MILLRACE_SLOT`, flag `--slot`
+ *
+ * Plain data, without a schema library: `--help` must not wait for one.
+ */
+
+/** What the values of an option look like. */
+export type Kind =
+  /** A URL; may hold a password, so it is never printed as it is. */
+  | { readonly type: 'url'; readonly protocols: readonly string[] }
+  | { readonly type: 'path' }
+  /** A name for a server object, lower case so that it needs no quotes anywhere. */
+  | { readonly type: 'name' }
+  | { readonly type: 'integer'; readonly min: number; readonly max: number }
+  /** A size in bytes: a number, or a text such as `16 MiB`. */
+  | { readonly type: 'bytes'; readonly min: number; readonly max: number }
+  /** Table patterns `schema.table`, where `*` stands for any characters; comma-separated outside the file. */
+  | { readonly type: 'patterns' }
+  | { readonly type: 'choice'; readonly choices: readonly string[] };
+
+/** One option. */
+export interface Option {
+  readonly kind: Kind;
+  /** The value when nothing else gives one; `null` means “not given”, and `absent` says what happens then. */
+  readonly default: string | number | readonly string[] | null;
+  /** What a missing value means, for options without a default. */
+  readonly absent?: string;
+  /** One sentence for help and docs. */
+  readonly text: string;
+  /** Heading in help and docs. */
+  readonly group: 'Connections' | 'Copy' | 'Key figures' | 'Tuning' | 'Embedded engines' | 'Output';
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Every option of Millrace, by the key used in the file. */
+export const OPTIONS = {
+  postgresUrl: {
+    group: 'Connections',
+    kind: { type: 'url', protocols: ['postgres:', 'postgresql:'] },
+    default: null,
+    absent: 'the embedded PostgreSQL',
+    text: 'The source, for example postgres://user:password@host:5432/database.',
+  },
+  clickhouseUrl: {
+    group: 'Connections',
+    kind: { type: 'url', protocols: ['http:', 'https:'] },
+    default: null,
+    absent: 'the embedded ClickHouse',
+    text: 'The destination, for example http://user:password@host:8123.',
+  },
+  dataDir: {
+    group: 'Connections',
+    kind: { type: 'path' },
+    default: './.millrace',
+    text: 'Directory of the embedded engines, and of the file that tells other commands where they are.',
+  },
+  slot: {
+    group: 'Copy',
+    kind: { type: 'name' },
+    default: 'millrace',
+    text: 'Replication slot in PostgreSQL; also the name of the pipeline.',
+  },
+  publication: {
+    group: 'Copy',
+    kind: { type: 'name' },
+    default: 'millrace',
+    text: 'Publication in PostgreSQL; created when it does not exist.',
+  },
+  database: {
+    group: 'Copy',
+    kind: { type: 'name' },
+    default: 'ads',
+    text: 'Database in ClickHouse for the copy, its rollups and its views.',
+  },
+  internalDatabase: {
+    group: 'Copy',
+    kind: { type: 'name' },
+    default: 'millrace',
+    text: 'Database in ClickHouse for the state of Millrace itself.',
+  },
+  includeTables: {
+    group: 'Copy',
+    kind: { type: 'patterns' },
+    default: ['public.*'],
+    text: 'Tables to copy.',
+  },
+  excludeTables: {
+    group: 'Copy',
+    kind: { type: 'patterns' },
+    default: ['public.flyway_schema_history'],
+    text: 'Tables not to copy, even when included.',
+  },
+  unfitPolicy: {
+    group: 'Copy',
+    kind: { type: 'choice', choices: ['fail', 'null', 'clamp'] },
+    default: 'fail',
+    text: 'What happens to a value that the copy cannot hold (infinity, NaN, the year 294276): stop the table, store NULL, or store the nearest value. Replaced values are counted.',
+  },
+  pricingModel: {
+    group: 'Key figures',
+    kind: { type: 'choice', choices: ['cpc', 'cpm'] },
+    default: 'cpc',
+    text: 'What a bid pays for: a click (cpc) or a thousand impressions (cpm).',
+  },
+  loadConnections: {
+    group: 'Tuning',
+    kind: { type: 'integer', min: 1, max: 32 },
+    default: 2,
+    text: 'Parallel connections to PostgreSQL during the initial load.',
+  },
+  chunkRows: {
+    group: 'Tuning',
+    kind: { type: 'integer', min: 1000, max: 100_000_000 },
+    default: 1_000_000,
+    text: 'Rows per chunk of the initial load, about: a crash costs at most one chunk per connection.',
+  },
+  chunkBytes: {
+    group: 'Tuning',
+    kind: { type: 'bytes', min: 64 * KIB, max: 1024 * MIB },
+    default: 32 * MIB,
+    text: 'Bytes per insert of the initial load.',
+  },
+  batchMaxBytes: {
+    group: 'Tuning',
+    kind: { type: 'bytes', min: 64 * KIB, max: 1024 * MIB },
+    default: 16 * MIB,
+    text: 'Bytes of changes after which a batch is written; bounds the memory of the stream.',
+  },
+  minFlushIntervalMs: {
+    group: 'Tuning',
+    kind: { type: 'integer', min: 0, max: 600_000 },
+    default: 100,
+    text: 'Least time between two batches, in milliseconds: bounds the inserts per second.',
+  },
+  embeddedPostgresPort: {
+    group: 'Embedded engines',
+    kind: { type: 'integer', min: 1, max: 65_535 },
+    default: null,
+    absent: 'any free port',
+    text: 'Port of the embedded PostgreSQL.',
+  },
+  embeddedClickhousePort: {
+    group: 'Embedded engines',
+    kind: { type: 'integer', min: 1, max: 65_535 },
+    default: null,
+    absent: 'any free port',
+    text: 'HTTP port of the embedded ClickHouse.',
+  },
+  trafficRate: {
+    group: 'Embedded engines',
+    kind: { type: 'integer', min: 0, max: 100_000 },
+    default: 20,
+    text: 'Impressions per second of the demo traffic of `millrace up` on embedded engines; 0 for none.',
+  },
+  logLevel: {
+    group: 'Output',
+    kind: { type: 'choice', choices: ['silent', 'error', 'warn', 'info', 'debug', 'trace'] },
+    default: 'info',
+    text: 'Least severe log line to print on stderr.',
+  },
+} as const satisfies Record<string, Option>;
+
+/** A key of the table above. */
+export type OptionName = keyof typeof OPTIONS;
+
+type Table = typeof OPTIONS;
+
+type Given<K> = K extends { choices: readonly (infer Choice)[] }
+  ? Choice
+  : K extends { type: 'integer' | 'bytes' }
+    ? number
+    : K extends { type: 'patterns' }
+      ? readonly string[]
+      : string;
+
+/** All options with their values. Holds secrets: print it only through `printableConfig`. */
+export type Config = {
+  readonly [Name in OptionName]: Given<Table[Name]['kind']> | (Table[Name]['default'] extends null ? null : never);
+};
+
+/** Names of all options, in the order of the table. */
+export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
+
+/** The option's environment variable: `postgresUrl` → `MILLRACE_POSTGRES_URL`. */
+export function environmentName(name: OptionName): string {
+  return `MILLRACE_${name.replaceAll(/[A-Z]/g, '_$&').toUpperCase()}`;
+}
+
+/** The option's flag: `postgresUrl` → `--postgres-url`. */
+export function flagName(name: OptionName): string {
+  return `--${name.replaceAll(/[A-Z]/g, '-$&').toLowerCase()}`;
+}
+
+/** What stands for the value in help: `--slot <name>`, `--pricing-model <cpc|cpm>`. */
+export function placeholder(name: OptionName): string {
+  const { kind }: Option = OPTIONS[name];
+  if (kind.type === 'choice') return `<${kind.choices.join('|')}>`;
+  if (kind.type === 'integer') return '<number>';
+  return kind.type === 'bytes' ? '<size>' : `<${kind.type}>`;
+}
+
+/** The default as people write it: `16 MiB`, `public.*`, or what a missing value means. */
+export function defaultText(name: OptionName): string {
+  const option: Option = OPTIONS[name];
+  if (option.default === null) return option.absent ?? 'none';
+  if (Array.isArray(option.default)) return option.default.join(', ');
+  if (option.kind.type === 'bytes') return `${Number(option.default) / MIB} MiB`;
+  return String(option.default);
+}
