@@ -16,7 +16,13 @@ import { inTransaction } from './transaction.ts';
  */
 export async function addImpressions(
   client: pg.Client,
-  options: Repeatable & { campaignId: number; count: number; days: number; onRows?: RowsWritten },
+  options: Repeatable & {
+    campaignId: number;
+    count: number;
+    days: number;
+    onRows?: RowsWritten | undefined;
+    signal?: AbortSignal;
+  },
 ): Promise<number> {
   requireRepeatable(options);
   requireWhole('the campaign id', options.campaignId, { min: 1 });
@@ -28,7 +34,7 @@ export async function addImpressions(
   const events = impressionEvents([{ campaignId, impressions: count, clicks: 0, times, random }]);
   return inTransaction(client, async () => {
     await requireRow(client, 'campaign', campaignId);
-    return copyEvents(client, 'impressions', { events, ...(onRows === undefined ? {} : { onRows }) });
+    return copyEvents(client, 'impressions', { events, onRows, signal: options.signal });
   });
 }
 

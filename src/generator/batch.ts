@@ -24,7 +24,9 @@ export interface BatchOptions extends Repeatable {
   readonly days: number;
   /** Few campaigns get most of the traffic (Zipf), and it follows the rhythm of the day. */
   readonly skew: boolean;
-  readonly onProgress?: Progress;
+  readonly onProgress?: Progress | undefined;
+  /** Stops the work: nothing is written. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Called as rows are written; `total` is of impressions and clicks together. */
@@ -64,7 +66,7 @@ export async function addBatch(client: pg.Client, options: BatchOptions): Promis
       const share = shares[index] as Share;
       return { campaignId, ...share, times, random: streams() };
     });
-    const written = await writeEvents(client, plans, options.onProgress);
+    const written = await writeEvents(client, plans, options);
     return { advertisers: advertiserIds.length, campaigns: campaignIds.length, ...written };
   });
 }
@@ -73,15 +75,17 @@ export async function addBatch(client: pg.Client, options: BatchOptions): Promis
 export async function writeEvents(
   client: pg.Client,
   plans: readonly EventPlan[],
-  onProgress?: Progress,
+  { onProgress, signal }: Pick<BatchOptions, 'onProgress' | 'signal'>,
 ): Promise<{ impressions: number; clicks: number }> {
   const total = plans.reduce((sum, plan) => sum + plan.impressions + plan.clicks, 0);
   const impressions = await copyEvents(client, 'impressions', {
     events: impressionEvents(plans),
+    signal,
     onRows: (rows) => onProgress?.({ done: rows, total }),
   });
   const clicks = await copyEvents(client, 'clicks', {
     events: clickEvents(plans),
+    signal,
     onRows: (rows) => onProgress?.({ done: impressions + rows, total }),
   });
   return { impressions, clicks };

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
+import { isAbort } from '../model/errors.ts';
 import { postgresError } from '../source/connection.ts';
 import { COPY_HEADER, COPY_TRAILER, encodeEvents, type RowChunk } from './event-rows.ts';
 import type { AdEvent } from './event-stream.ts';
@@ -19,13 +20,14 @@ export type RowsWritten = (rows: number) => void;
 /**
  * Writes all events to the table, as they are generated, within the caller's transaction.
  *
+ * @param options `signal` ends the statement: the promise rejects with its AbortError.
  * @returns The number of rows written.
  * @throws {AppError} What PostgreSQL says; the caller rolls back.
  */
 export async function copyEvents(
   client: pg.Client,
   table: 'impressions' | 'clicks',
-  options: { events: Iterable<AdEvent>; onRows?: RowsWritten },
+  options: { events: Iterable<AdEvent>; onRows?: RowsWritten | undefined; signal?: AbortSignal | undefined },
 ): Promise<number> {
   const chunks = encodeEvents(options.events);
   let total = 0;
@@ -34,17 +36,22 @@ export async function copyEvents(
       total += rows;
       options.onRows?.(total);
     });
-    await copyOnce(client, table, statement);
+    await copyOnce(client, table, { bytes: statement, signal: options.signal });
   }
   return total;
 }
 
-async function copyOnce(client: pg.Client, table: string, bytes: Iterable<Buffer>): Promise<void> {
+async function copyOnce(
+  client: pg.Client,
+  table: string,
+  { bytes, signal }: { bytes: Iterable<Buffer>; signal: AbortSignal | undefined },
+): Promise<void> {
   const sql = `COPY public.${table} (campaign_id, created_at) FROM STDIN (FORMAT binary)`;
   try {
-    await pipeline(Readable.from(bytes, { objectMode: true, highWaterMark: 4 }), client.query(copyFrom(sql)));
+    const rows = Readable.from(bytes, { objectMode: true, highWaterMark: 4 });
+    await pipeline(rows, client.query(copyFrom(sql)), signal === undefined ? {} : { signal });
   } catch (error) {
-    throw postgresError(error, `cannot copy into ${table}`);
+    throw isAbort(error) ? error : postgresError(error, `cannot copy into ${table}`);
   }
 }
 

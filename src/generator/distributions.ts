@@ -20,9 +20,7 @@ export function apportion(total: number, weights: readonly number[]): number[] {
   const exact = weights.map((weight) => (total * weight) / sum);
   const shares = exact.map((share) => Math.floor(share));
   const remainder = (index: number): number => (exact[index] ?? 0) - (shares[index] ?? 0);
-  const byRemainder = shares
-    .map((_, index) => index)
-    .toSorted((a, b) => remainder(b) - remainder(a) || a - b);
+  const byRemainder = shares.map((_, index) => index).toSorted((a, b) => remainder(b) - remainder(a) || a - b);
   let missing = total - shares.reduce((partial, share) => partial + share, 0);
   for (const index of byRemainder) {
     if (missing <= 0) break;

@@ -10,9 +10,7 @@ export const HOUR_US = 3600 * SECOND_US;
 export const DAY_US = 24 * HOUR_US;
 
 /** Traffic of each hour of the day, 0–23 UTC, against the others: a trough at 4, a noon shoulder, a peak at 20. */
-const HOUR_WEIGHTS = [
-  30, 20, 14, 11, 10, 13, 22, 38, 52, 60, 64, 68, 72, 68, 64, 64, 68, 76, 86, 95, 100, 92, 72, 48,
-];
+const HOUR_WEIGHTS = [30, 20, 14, 11, 10, 13, 22, 38, 52, 60, 64, 68, 72, 68, 64, 64, 68, 76, 86, 95, 100, 92, 72, 48];
 
 /** Traffic of each weekday, Sunday first: weekends are stronger in retail media. */
 const WEEKDAY_WEIGHTS = [1.2, 0.95, 0.92, 0.95, 1, 1.1, 1.25];

@@ -11,10 +11,7 @@ import { inTransaction } from './transaction.ts';
 const INSERT_ROWS = 5000;
 
 /** Adds advertisers, named on from those that are there. Returns their ids. */
-export async function addAdvertisers(
-  client: pg.Client,
-  options: Repeatable & { count: number },
-): Promise<number[]> {
+export async function addAdvertisers(client: pg.Client, options: Repeatable & { count: number }): Promise<number[]> {
   requireRepeatable(options);
   requireWhole('the number of advertisers', options.count);
   return inTransaction(client, async () => nextAdvertisers(client, options.count, options.now));
@@ -107,14 +104,9 @@ export async function insertCampaigns(
  *
  * @throws {AppError} `NOT_FOUND`.
  */
-export async function requireRow(
-  client: pg.Client,
-  table: 'advertiser' | 'campaign',
-  id: number,
-): Promise<void> {
+export async function requireRow(client: pg.Client, table: 'advertiser' | 'campaign', id: number): Promise<void> {
   const rows = await pgRows(client, `SELECT id FROM public.${table} WHERE id = $1 FOR KEY SHARE`, [id]);
-  if (rows.length === 0)
-    throw new AppError('NOT_FOUND', `there is no ${table} with id ${id}`, { details: { id } });
+  if (rows.length === 0) throw new AppError('NOT_FOUND', `there is no ${table} with id ${id}`, { details: { id } });
 }
 
 /** A time as PostgreSQL's `timestamp`, in UTC. */

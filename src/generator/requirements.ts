@@ -29,6 +29,5 @@ export interface Repeatable {
 /** @throws {AppError} `USAGE` when the seed or the time cannot be used. */
 export function requireRepeatable(options: Repeatable): void {
   requireWhole('the seed', options.seed, { max: MAX_SEED });
-  if (Number.isNaN(options.now.getTime()))
-    throw new AppError('USAGE', 'the time to generate for is not a date');
+  if (Number.isNaN(options.now.getTime())) throw new AppError('USAGE', 'the time to generate for is not a date');
 }

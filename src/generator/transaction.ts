@@ -1,11 +1,12 @@
 /** One transaction around the work of a command. */
 import type pg from 'pg';
+import { isAbort } from '../model/errors.ts';
 import { postgresError } from '../source/connection.ts';
 
 /**
  * Runs the work in one transaction: all of its rows, or none.
  *
- * @throws {AppError} What the work threw, after the transaction was rolled back.
+ * @throws {AppError} What the work threw, after the transaction was rolled back; an abort as it is.
  */
 export async function inTransaction<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {
   try {
@@ -16,6 +17,6 @@ export async function inTransaction<Result>(client: pg.Client, work: () => Promi
   } catch (error) {
     // On a broken connection this fails as well; the server has then rolled back, and the first error tells why.
     await client.query('ROLLBACK').catch(() => undefined);
-    throw postgresError(error, 'PostgreSQL refused to write');
+    throw isAbort(error) ? error : postgresError(error, 'PostgreSQL refused to write');
   }
 }
