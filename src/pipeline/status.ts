@@ -1,0 +1,178 @@
+/**
+ * How far the copy is, gathered from both servers: one value that the command line and programs show.
+ * Reads only, so it works from any process, whether the pipeline runs or not.
+ */
+import type pg from 'pg';
+import { CheckpointStore, type Checkpoint } from '../destination/checkpoint.ts';
+import type { ClickHouse } from '../destination/client.ts';
+import type { Names } from '../destination/ddl.ts';
+import { type TablePhase, type TableState, TableStateStore } from '../destination/table-state.ts';
+import { AppError } from '../model/errors.ts';
+import { formatLsn, type Lsn, maxLsn, NO_LSN } from '../model/lsn.ts';
+import { chIdent } from '../model/quote.ts';
+import { redactUrl } from '../model/redact.ts';
+import { pgRows } from '../source/connection.ts';
+import { currentLsn, inspectSlot, type SlotState } from '../source/slot.ts';
+
+/**
+ * - `new`: nothing was copied yet
+ * - `stopped`: no process follows the source
+ * - `loading`: some table is not yet consistent with the others
+ * - `live`: every table follows the source (quarantined ones aside)
+ */
+export type Phase = 'new' | 'stopped' | 'loading' | 'live';
+
+/** How far one table is. */
+export interface TableStatus {
+  /** `schema.table` in the source. */
+  readonly name: string;
+  readonly phase: TablePhase;
+  readonly rowsLoaded: number;
+  /** As the catalogue of the source estimates it. */
+  readonly rowsEstimated: number;
+  readonly chunksDone: number;
+  readonly chunksTotal: number;
+  /** Why it is quarantined; null otherwise. */
+  readonly reason: string | null;
+}
+
+/** How far the copy is. Positions are text, `16/B374D848`. */
+export interface Status {
+  readonly phase: Phase;
+  /** URLs without passwords. */
+  readonly endpoints: { readonly postgres: string; readonly clickhouse: string; readonly page: string | null };
+  readonly tables: readonly TableStatus[];
+  /** The source may forget everything before it. */
+  readonly confirmedLsn: string | null;
+  /** Everything committed before it is in the copy. */
+  readonly appliedLsn: string | null;
+  readonly lag: {
+    /** WAL between the copy and the end of the source's log; null before the first start. */
+    readonly bytes: number | null;
+    /** At most so many seconds since the source committed what the copy lacks; null when unknown. */
+    readonly seconds: number | null;
+  };
+  readonly slot: { readonly walStatus: string | null; readonly retainedBytes: number | null; readonly active: boolean } | null;
+  /** True when the copy holds everything that was committed when this was asked. */
+  readonly caughtUp: boolean;
+}
+
+/** Where to look. */
+export interface StatusSources {
+  readonly postgres: pg.Client;
+  readonly clickhouse: ClickHouse;
+  readonly names: Names;
+  /** Name of the slot, which is the pipeline's. */
+  readonly slot: string;
+  readonly endpoints: { readonly postgres: string; readonly clickhouse: string; readonly page?: string | null };
+}
+
+/** What was found, before anything is concluded from it. */
+export interface Observations {
+  /** End of the source's log. Must be read before the rest, so that lag is never told too small. */
+  readonly sourceLsn: Lsn;
+  /** Time of the source's clock, µs since 1970. */
+  readonly sourceTimeUs: bigint;
+  readonly slot: SlotState | null;
+  readonly checkpoint: Checkpoint | null;
+  readonly tables: readonly TableStatus[];
+}
+
+/**
+ * Gathers the status.
+ *
+ * @throws {AppError} when one of the servers cannot be asked.
+ */
+export async function readStatus(sources: StatusSources): Promise<Status> {
+  const { postgres, slot, endpoints } = sources;
+  const sourceLsn = await currentLsn(postgres);
+  const slotState = await inspectSlot(postgres, slot);
+  const [clock] = await pgRows(postgres, 'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us');
+  const sourceTimeUs = BigInt(clock?.['us'] ?? 0);
+  const copy = await readCopy(sources);
+  const page = endpoints.page ?? null;
+  const shown = { postgres: redactUrl(endpoints.postgres), clickhouse: redactUrl(endpoints.clickhouse), page };
+  return { endpoints: shown, ...concludeStatus({ sourceLsn, sourceTimeUs, slot: slotState, ...copy }) };
+}
+
+/** What the observations mean. */
+export function concludeStatus(seen: Observations): Omit<Status, 'endpoints'> {
+  const { checkpoint, slot, tables } = seen;
+  const applied = checkpoint?.appliedLsn ?? null;
+  // Where nothing concerns the copied tables, the position is confirmed without a write to the copy.
+  const reached = applied === null ? null : maxLsn(applied, slot?.confirmedFlushLsn ?? NO_LSN);
+  const lagBytes = reached === null ? null : Number(seen.sourceLsn > reached ? seen.sourceLsn - reached : 0n);
+  const isLoading = tables.some((table) => table.phase !== 'live' && table.phase !== 'quarantined');
+  const caughtUp = lagBytes === 0 && !isLoading && tables.length > 0;
+  return {
+    phase: phaseOf({ isNew: checkpoint === null, isActive: slot?.active === true, isLoading }),
+    tables,
+    confirmedLsn: optionalLsn(slot?.confirmedFlushLsn ?? null),
+    appliedLsn: optionalLsn(applied),
+    lag: { bytes: lagBytes, seconds: lagBytes === 0 ? 0 : secondsBehind(seen) },
+    slot: slot === null ? null : slotStatus(slot),
+    caughtUp,
+  };
+}
+
+function phaseOf(facts: { isNew: boolean; isActive: boolean; isLoading: boolean }): Phase {
+  if (!facts.isActive) return facts.isNew ? 'new' : 'stopped';
+  return facts.isNew || facts.isLoading ? 'loading' : 'live';
+}
+
+function secondsBehind({ checkpoint, sourceTimeUs }: Observations): number | null {
+  if (checkpoint === null || checkpoint.appliedCommitTimeUs === 0n) return null;
+  return Math.max(0, Number(sourceTimeUs - checkpoint.appliedCommitTimeUs) / 1e6);
+}
+
+function slotStatus(slot: SlotState): Status['slot'] {
+  const retainedBytes = slot.retainedBytes === null ? null : Number(slot.retainedBytes);
+  return { walStatus: slot.walStatus, retainedBytes, active: slot.active };
+}
+
+function optionalLsn(lsn: Lsn | null): string | null {
+  return lsn === null ? null : formatLsn(lsn);
+}
+
+interface ChunkCounts {
+  table: string;
+  generation: number;
+  chunks_done: string;
+  rows_loaded: string;
+}
+
+async function readCopy(sources: StatusSources): Promise<Pick<Observations, 'checkpoint' | 'tables'>> {
+  const { clickhouse, names, slot } = sources;
+  try {
+    const checkpoint = await new CheckpointStore(clickhouse, names, slot).read();
+    const states = await new TableStateStore(clickhouse, names, slot).readTables();
+    const counts = await clickhouse.rows<ChunkCounts>(
+      `SELECT table, generation, sum(done) AS chunks_done, sum(rows * done) AS rows_loaded
+       FROM ${chIdent(names.internal)}.chunks FINAL WHERE pipeline = {pipeline:String} GROUP BY table, generation`,
+      { params: { pipeline: slot } },
+    );
+    return { checkpoint, tables: [...states.values()].map((state) => tableStatus(state, counts)) };
+  } catch (error) {
+    if (isMissing(error)) return { checkpoint: null, tables: [] };
+    throw error;
+  }
+}
+
+function tableStatus(state: TableState, counts: readonly ChunkCounts[]): TableStatus {
+  const own = counts.find((row) => row.table === state.table && row.generation === state.generation);
+  return {
+    name: state.table,
+    phase: state.phase,
+    rowsLoaded: Number(own?.rows_loaded ?? 0),
+    rowsEstimated: state.rowsEstimated,
+    chunksDone: Number(own?.chunks_done ?? 0),
+    chunksTotal: state.chunksTotal,
+    reason: state.reason === '' ? null : state.reason,
+  };
+}
+
+/** UNKNOWN_TABLE, UNKNOWN_DATABASE: nothing was set up there yet. */
+function isMissing(error: unknown): boolean {
+  const code = error instanceof AppError ? String(error.details['clickhouseCode']) : '';
+  return code === '60' || code === '81';
+}
