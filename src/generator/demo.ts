@@ -1,6 +1,15 @@
 /** The data that a first start shows: two weeks of an ad platform, with the cases that its key figures must master. */
 import type pg from 'pg';
-import { advertiserName, campaignName, dateAfter, DAY_MS, drawBid, money, type CampaignValues } from './ad-values.ts';
+import {
+  advertiserName,
+  campaignName,
+  dateAfter,
+  DAY_MS,
+  drawBid,
+  drawBudget,
+  money,
+  type CampaignValues,
+} from './ad-values.ts';
 import { writeEvents, type BatchResult, type Progress } from './batch.ts';
 import { apportion, zipfWeights } from './distributions.ts';
 import { clicksOf, type EventPlan } from './event-stream.ts';
@@ -28,9 +37,9 @@ interface Flight {
 
 /** 24 campaigns. Idle ones run and get no impression: somebody must notice. */
 const FLIGHTS: readonly Flight[] = [
-  { count: 13, start: [-20, -3], end: [5, 21], served: true },
-  { count: 2, start: [-30, -14], end: null, served: true },
-  { count: 5, start: [-30, -10], end: [-6, -1], served: true },
+  { count: 13, start: [-13, -3], end: [5, 21], served: true },
+  { count: 2, start: [-13, -10], end: null, served: true },
+  { count: 5, start: [-13, -8], end: [-6, -1], served: true },
   { count: 2, start: [2, 6], end: [14, 30], served: false },
   { count: 2, start: [-4, -2], end: [8, 14], served: false },
 ];
@@ -131,8 +140,9 @@ function servedDays([first, last]: readonly [number, number]): number {
   return Math.max(1, Math.min(last, 0) - Math.max(first, -DAYS) + 1);
 }
 
-/** A budget for the whole flight of 0.7–1.6 times what it would spend at its present pace, in full tens. */
+/** A budget for the whole flight: any without traffic, else 0.7–1.6 times what it would spend at its present pace, in full tens. */
 function drawFittingBudget(random: Random, campaign: { spend: number; days: readonly [number, number] }): string {
+  if (campaign.spend === 0) return drawBudget(random);
   const length = campaign.days[1] - campaign.days[0] + 1;
   const whole = (campaign.spend * length) / servedDays(campaign.days);
   const factor = 0.7 + 0.9 * fraction(random);
