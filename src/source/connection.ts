@@ -2,7 +2,7 @@
  * Ordinary connections to PostgreSQL: sessions for catalogue queries and small statements.
  * The replication stream and COPY have files of their own (stream, copy-out).
  */
-import pg from 'pg';
+import { Client, type Pool } from 'pg';
 import { AppError } from '../model/errors.ts';
 import { redactUrl } from '../model/redact.ts';
 
@@ -25,7 +25,7 @@ export type TextRow = Record<string, string | null>;
 export async function connectPostgres(
   url: string,
   options: { applicationName?: string; replication?: boolean } = {},
-): Promise<pg.Client> {
+): Promise<Client> {
   const config = {
     connectionString: url,
     application_name: options.applicationName ?? 'millrace',
@@ -34,12 +34,14 @@ export async function connectPostgres(
     connectionTimeoutMillis: 15_000,
     ...(options.replication === true ? { replication: 'database' } : {}),
   };
-  const client = new pg.Client(config as pg.ClientConfig);
+  const client = new Client(config);
   // A connection that breaks while idle emits 'error'; the next query rejects with it all the same.
   client.on('error', () => undefined);
   try {
     await client.connect();
-    await client.query("SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3; SET timezone = 'UTC'; SET bytea_output = 'hex'");
+    await client.query(
+      "SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3; SET timezone = 'UTC'; SET bytea_output = 'hex'",
+    );
   } catch (error) {
     await client.end().catch(() => undefined);
     throw postgresError(error, `cannot connect to PostgreSQL at ${redactUrl(url)}`);
@@ -49,7 +51,7 @@ export async function connectPostgres(
 
 /** Runs one statement and returns its rows as text. */
 export async function pgRows<Row extends TextRow = TextRow>(
-  client: pg.Client | pg.Pool,
+  client: Client | Pool,
   sql: string,
   params: readonly unknown[] = [],
 ): Promise<Row[]> {
