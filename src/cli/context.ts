@@ -7,7 +7,6 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/options.ts';
-import { readEndpoints } from '../engines/endpoints.ts';
 import { AppError } from '../model/errors.ts';
 import { type Log, openLog } from '../telemetry/log.ts';
 import { stopSignal } from './shutdown.ts';
@@ -73,8 +72,9 @@ export async function findEndpoints(config: Config): Promise<Endpoints> {
   if (postgresUrl !== null && clickhouseUrl !== null) {
     return { postgres: postgresUrl, clickhouse: clickhouseUrl, source: 'given' };
   }
+  const { readEndpoints } = await import('../engines/endpoints.ts');
   const running = await readEndpoints(dataDir);
-  if (running === null) {
+  if (running === undefined) {
     const missing = postgresUrl === null ? 'PostgreSQL' : 'ClickHouse';
     throw new AppError('NOT_RUNNING', `no URL of ${missing} is given, and no embedded instance runs in ${dataDir}`);
   }

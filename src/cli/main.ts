@@ -90,7 +90,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-async function buildProgram(args: readonly string[]): Promise<Command> {
+async function buildProgram(args: readonly string[]): Promise<CommandUnknownOpts> {
   const program = new Command('millrace')
     .description(
       'Keeps an analytical copy of a PostgreSQL database in ClickHouse: live, exact, with key figures on top.',
@@ -107,7 +107,7 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
   for (const name of OPTION_NAMES.filter((other) => !COMMON.includes(other))) addSetting(program, name);
   for (const entry of COMMANDS) program.addCommand(await commandOf(entry, args));
   for (const command of [program as CommandUnknownOpts, ...descendants(program)]) quieten(command);
-  return program as unknown as Command;
+  return program;
 }
 
 function addSetting(program: Command<[], Record<string, unknown>>, name: OptionName): void {

@@ -36,7 +36,10 @@ export function renderTable(columns: readonly Column[], rows: readonly Row[], op
 
 /** Writes CSV with a heading, CRLF line ends and quotes where needed; NULL is an empty field. */
 export function renderCsv(columns: readonly Column[], rows: readonly Row[]): string {
-  const lines = [columns.map((column) => column.name), ...rows.map((row) => columns.map(({ name }) => plain(row[name])))];
+  const lines = [
+    columns.map((column) => column.name),
+    ...rows.map((row) => columns.map(({ name }) => plain(row[name]))),
+  ];
   return lines.map((fields) => `${fields.map(csvField).join(',')}\r\n`).join('');
 }
 

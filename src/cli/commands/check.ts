@@ -1,0 +1,85 @@
+/** `millrace check`: examines both servers, and prints each finding with its remedy. Changes nothing. */
+import { styleText } from 'node:util';
+import { Command } from '@commander-js/extra-typings';
+import { ClickHouse } from '../../destination/client.ts';
+import { checkClickHouse } from '../../destination/preflight.ts';
+import { clockFindings, type Finding } from '../../model/finding.ts';
+import { AppError } from '../../model/errors.ts';
+import { connectPostgres, pgRows } from '../../source/connection.ts';
+import { checkPostgres } from '../../source/preflight.ts';
+import { type Context, openContext } from '../context.ts';
+import { renderJson } from '../print.ts';
+
+/** The command `check`. */
+export function checkCommand() {
+  return new Command('check')
+    .description('Examines both servers and says what must be changed, with the exact remedy. Changes nothing.')
+    .addHelpText('after', '\nExit code 0 when nothing stands in the way, 2 when something does.')
+    .action(async (_options, command) => {
+      const context = await openContext(command);
+      const [source, destination] = await Promise.all([sourceFindings(context), destinationFindings(context)]);
+      const report = { postgres: source, clickhouse: destination };
+      process.stdout.write(context.json ? renderJson(report) : reportText(report));
+      process.exitCode = hasErrors(report) ? 2 : 0;
+    });
+}
+
+/** The findings of both servers. */
+export interface CheckReport {
+  readonly postgres: readonly Finding[];
+  readonly clickhouse: readonly Finding[];
+}
+
+/** The findings for people, errors first. */
+export function reportText(report: CheckReport): string {
+  const sections = [sectionText('PostgreSQL', report.postgres), sectionText('ClickHouse', report.clickhouse)];
+  const verdict = hasErrors(report) ? 'Millrace cannot run on these servers as they are.' : 'Millrace can run.';
+  return `${sections.join('\n')}\n${verdict}\n`;
+}
+
+function sectionText(server: string, findings: readonly Finding[]): string {
+  if (findings.length === 0) return `${mark('ok')} ${server}: nothing to do\n`;
+  const ordered = [...findings.filter(isError), ...findings.filter((finding) => !isError(finding))];
+  return ordered
+    .map(({ code, severity, object, message, remedy }) => {
+      const indented = remedy.replaceAll('\n', '\n      ');
+      return `${mark(severity)} ${server} ${code} (${object}): ${message}\n    → ${indented}\n`;
+    })
+    .join('');
+}
+
+function mark(kind: Finding['severity'] | 'ok'): string {
+  const colour = kind === 'ok' ? 'green' : kind === 'error' ? 'red' : 'yellow';
+  return styleText(colour, kind.padEnd(7), { stream: process.stdout });
+}
+
+function isError(finding: Finding): boolean {
+  return finding.severity === 'error';
+}
+
+function hasErrors(report: CheckReport): boolean {
+  return [...report.postgres, ...report.clickhouse].some(isError);
+}
+
+async function destinationFindings({ config, endpoints }: Context): Promise<Finding[]> {
+  await using clickhouse = new ClickHouse(endpoints.clickhouse);
+  return await checkClickHouse(clickhouse, { database: config.database, internal: config.internalDatabase });
+}
+
+async function sourceFindings({ config, endpoints }: Context): Promise<Finding[]> {
+  const opened = await connectPostgres(endpoints.postgres).catch(unreachableFinding);
+  if ('severity' in opened) return [opened];
+  try {
+    const before = Date.now();
+    const [row] = await pgRows(opened, 'SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms');
+    const clock = clockFindings('PostgreSQL server', Number(row?.['ms']), { before, after: Date.now() });
+    return [...(await checkPostgres(opened, config)), ...clock];
+  } finally {
+    await opened.end();
+  }
+}
+
+function unreachableFinding(error: unknown): Finding {
+  if (!(error instanceof AppError)) throw error;
+  return { code: error.code, severity: 'error', object: 'server', message: error.message, remedy: error.hint };
+}
