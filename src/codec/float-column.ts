@@ -19,6 +19,7 @@ export class FloatColumn extends FixedColumn {
   }
 
   appendText(bytes: Buffer, start: number, end: number): void {
+    if (start < 0 || end > bytes.length) this.#refuse();
     const text = bytes.toString('latin1', start, end);
     const value = SPECIAL[text] ?? (DECIMAL_TEXT.test(text) ? this.#finite(Number(text)) : this.#refuse());
     this.reserve(1);

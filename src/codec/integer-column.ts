@@ -144,6 +144,7 @@ export class BoolColumn extends FixedColumn {
   }
 
   override appendBinaryRun(bytes: Buffer, start: number, strideBytes: number, rows: number): void {
+    this.openRun(bytes, { start, stride: strideBytes, rows });
     for (let i = 0; i < rows; i++) this.appendBinary(bytes, start + i * strideBytes, start + i * strideBytes + 1);
   }
 
