@@ -5,7 +5,7 @@
  * Exit codes: 0 good, 1 a bug or a difference found, 2 the user's input or environment.
  */
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Command, CommanderError, type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import { defaultText, flagName, OPTION_NAMES, OPTIONS, type OptionName, placeholder } from '../config/options.ts';
 import { isAbort } from '../model/errors.ts';
 import { exitCodeOf, printError } from './failure.ts';
@@ -67,11 +67,9 @@ Examples:
   millrace check --postgres-url URL    what must be changed in a server of your own
   millrace status --json               how far the copy is, for scripts
   millrace kpi ctr_by_campaign         one key figure
-  millrace kpi list                    all of them
+  millrace kpi list                    all of them`;
 
-Every setting can also be given in millrace.yaml or as an environment variable: MILLRACE_POSTGRES_URL and so on.`;
-
-/** Settings that most commands use; the others are listed under their own heading. */
+/** Settings that most commands use; the others are listed at the end. */
 const COMMON: readonly OptionName[] = ['postgresUrl', 'clickhouseUrl', 'dataDir', 'logLevel'];
 
 /** Runs one command line and returns the exit code. */
@@ -83,7 +81,8 @@ export async function main(args: readonly string[]): Promise<number> {
     await program.parseAsync(args, { from: 'user' });
     return Number(process.exitCode ?? 0);
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    // Help was asked for, or (exit code 1) shown because no command was given.
+    if (error instanceof CommanderError && /^commander\.(help|version)/.test(error.code)) return error.exitCode * 2;
     if (isAbort(error)) return 130;
     printError(error, { json: args.includes('--json'), debug: wantsStack(args) });
     return exitCodeOf(error);
@@ -101,17 +100,25 @@ async function buildProgram(args: readonly string[]): Promise<CommandUnknownOpts
     .option('--json', 'print JSON on stdout, and errors as JSON on stderr')
     .option('--quiet', 'print results and errors only')
     .showSuggestionAfterError(true)
-    .addHelpText('after', EXAMPLES);
-  for (const name of COMMON) addSetting(program, name);
-  program.optionsGroup('Settings:');
-  for (const name of OPTION_NAMES.filter((other) => !COMMON.includes(other))) addSetting(program, name);
+    .addHelpText('after', `${EXAMPLES}\n\n${settingsText()}`);
+  for (const name of OPTION_NAMES) program.addOption(settingOption(name));
   for (const entry of COMMANDS) program.addCommand(await commandOf(entry, args));
   for (const command of [program as CommandUnknownOpts, ...descendants(program)]) quieten(command);
   return program;
 }
 
-function addSetting(program: Command<[], Record<string, unknown>>, name: OptionName): void {
-  program.option(`${flagName(name)} ${placeholder(name)}`, `${OPTIONS[name].text} [${defaultText(name)}]`);
+function settingOption(name: OptionName): Option {
+  const option = new Option(`${flagName(name)} ${placeholder(name)}`, `${OPTIONS[name].text} [${defaultText(name)}]`);
+  return option.hideHelp(!COMMON.includes(name));
+}
+
+/** The settings below the examples: a long list that is rarely what somebody looks for. */
+function settingsText(): string {
+  const lines = OPTION_NAMES.filter((name) => !COMMON.includes(name)).map((name) => {
+    const flag = `${flagName(name)} ${placeholder(name)}`;
+    return `  ${flag.padEnd(36)} ${OPTIONS[name].text} [${defaultText(name)}]`;
+  });
+  return `Settings (also in millrace.yaml, or as MILLRACE_… in the environment; see docs/config.md):\n${lines.join('\n')}`;
 }
 
 /** The command itself when the arguments may call it, else only its line in the help. */

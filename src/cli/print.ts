@@ -100,14 +100,14 @@ function fitWidth(columns: readonly Drawn[], width: number): void {
 }
 
 function pad(text: string, { width, right }: Drawn): string {
-  const letters = [...text];
+  const letters = Array.from(text);
   if (letters.length > width) return `${letters.slice(0, width - 1).join('')}…`;
   const space = ' '.repeat(width - letters.length);
   return right ? space + text : text + space;
 }
 
 function textWidth(text: string): number {
-  return [...text].length;
+  return Array.from(text).length;
 }
 
 function notNull(value: unknown): boolean {
@@ -116,7 +116,8 @@ function notNull(value: unknown): boolean {
 
 function plain(value: unknown): string {
   if (!notNull(value)) return '';
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  if (typeof value === 'string') return value;
+  return typeof value === 'bigint' ? value.toString() : JSON.stringify(value);
 }
 
 function csvField(text: string): string {

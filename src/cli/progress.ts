@@ -128,5 +128,5 @@ export function phaseLine(text: string): string {
 }
 
 function cut(line: string, width: number): string {
-  return `${CLEAR_LINE}${[...line].slice(0, Math.max(1, width)).join('')}`;
+  return `${CLEAR_LINE}${Array.from(line).slice(0, Math.max(1, width)).join('')}`;
 }

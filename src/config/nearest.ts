@@ -4,7 +4,7 @@
 export function nearest(word: string, names: readonly string[]): string {
   const ranked = names
     .map((name) => ({ name, distance: editDistance(word.toLowerCase(), name.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance);
+    .toSorted((a, b) => a.distance - b.distance);
   const best = ranked[0];
   const limit = Math.max(2, Math.floor(word.length / 4));
   return best === undefined || best.distance > limit ? '' : ` (did you mean ${best.name}?)`;
@@ -13,9 +13,9 @@ export function nearest(word: string, names: readonly string[]): string {
 /** Levenshtein's distance: the least number of letters to insert, delete or replace. */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (const [row, letter] of [...a].entries()) {
+  for (const [row, letter] of Array.from(a).entries()) {
     const current = [row + 1];
-    for (const [column, other] of [...b].entries()) {
+    for (const [column, other] of Array.from(b).entries()) {
       const replace = (previous[column] ?? 0) + (letter === other ? 0 : 1);
       current.push(Math.min(replace, (previous[column + 1] ?? 0) + 1, (current[column] ?? 0) + 1));
     }

@@ -99,7 +99,7 @@ export const OPTIONS = {
     group: 'Copy',
     kind: { type: 'choice', choices: ['fail', 'null', 'clamp'] },
     default: 'fail',
-    text: 'What happens to a value that the copy cannot hold (infinity, NaN, the year 294276): stop the table, store NULL, or store the nearest value. Replaced values are counted.',
+    text: 'What a value becomes that the copy cannot hold (infinity, NaN): an error, NULL, or the nearest; all are counted.',
   },
   pricingModel: {
     group: 'Key figures',
@@ -154,14 +154,14 @@ export const OPTIONS = {
   trafficRate: {
     group: 'Embedded engines',
     kind: { type: 'integer', min: 0, max: 100_000 },
-    default: 20,
-    text: 'Impressions per second of the demo traffic of `millrace up` on embedded engines; 0 for none.',
+    default: 50,
+    text: 'Row changes per second, about, of the demo traffic of `millrace up` on embedded engines; 0 for none.',
   },
   logLevel: {
     group: 'Output',
     kind: { type: 'choice', choices: ['silent', 'error', 'warn', 'info', 'debug', 'trace'] },
     default: 'info',
-    text: 'Least severe log line to print on stderr.',
+    text: 'Least severe log line to print on stderr: silent, error, warn, info, debug, trace.',
   },
 } as const satisfies Record<string, Option>;
 
@@ -199,7 +199,7 @@ export function flagName(name: OptionName): string {
 /** What stands for the value in help: `--slot <name>`, `--pricing-model <cpc|cpm>`. */
 export function placeholder(name: OptionName): string {
   const { kind }: Option = OPTIONS[name];
-  if (kind.type === 'choice') return `<${kind.choices.join('|')}>`;
+  if (kind.type === 'choice') return kind.choices.length > 4 ? '<level>' : `<${kind.choices.join('|')}>`;
   if (kind.type === 'integer') return '<number>';
   return kind.type === 'bytes' ? '<size>' : `<${kind.type}>`;
 }

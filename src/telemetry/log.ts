@@ -51,26 +51,36 @@ export function describeError(error: unknown): Record<string, unknown> {
 
 const COLOURS = { trace: 'gray', debug: 'gray', info: 'green', warn: 'yellow', error: 'red', fatal: 'red' } as const;
 
+/** What {@link describeError} gives, read back. */
+interface ErrorLine {
+  readonly code?: string;
+  readonly type?: string;
+  readonly message: string;
+  readonly cause?: ErrorLine;
+}
+
+/** A line as pino writes it, with the options above. */
+interface Line {
+  readonly level: keyof typeof COLOURS;
+  readonly time: string;
+  readonly msg?: string;
+  readonly err?: ErrorLine;
+  readonly [fact: string]: unknown;
+}
+
 /** `12:00:01.250 info chunk loaded table=public.clicks rows=1000`, from a line of JSON. */
 export function readableLine(line: string): string {
-  const { level, time, msg, err, ...facts } = JSON.parse(line) as Record<string, unknown>;
-  const label = String(level) as keyof typeof COLOURS;
-  const clock = String(time).slice(11, 23);
+  const { level, time, msg, err, ...facts } = JSON.parse(line) as Line;
+  const clock = time.slice(11, 23);
   const words = Object.entries(facts).map(
     ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
-  const error = err === undefined ? '' : `\n  ${errorText(err as Record<string, unknown>)}`;
-  const text = [
-    clock,
-    styleText(COLOURS[label] ?? 'white', label, { stream: process.stderr }),
-    String(msg ?? ''),
-    ...words,
-  ].join(' ');
+  const error = err === undefined ? '' : `\n  ${errorText(err)}`;
+  const text = [clock, styleText(COLOURS[level], level, { stream: process.stderr }), msg ?? '', ...words].join(' ');
   return `${text}${error}\n`;
 }
 
-function errorText(error: Record<string, unknown>): string {
-  const head = `${String(error['code'] ?? error['type'] ?? 'error')}: ${String(error['message'])}`;
-  const cause = error['cause'] as Record<string, unknown> | undefined;
-  return cause === undefined ? head : `${head}\n  caused by ${errorText(cause)}`;
+function errorText(error: ErrorLine): string {
+  const head = `${error.code ?? error.type ?? 'error'}: ${error.message}`;
+  return error.cause === undefined ? head : `${head}\n  caused by ${errorText(error.cause)}`;
 }
