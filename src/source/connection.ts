@@ -49,6 +49,12 @@ export async function connectPostgres(
   return client;
 }
 
+/** Drops a session at once, without a goodbye: what it is doing fails. pg cannot abort a query otherwise. */
+export function dropConnection(client: Client): void {
+  const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection;
+  stream.destroy();
+}
+
 /** Runs one statement and returns its rows as text. */
 export async function pgRows<Row extends TextRow = TextRow>(
   client: Client | Pool,

@@ -10,7 +10,7 @@ import { AppError, asAppError } from '../model/errors.ts';
 import { formatLsn, type Lsn } from '../model/lsn.ts';
 import { pgIdent } from '../model/quote.ts';
 import type { ChangeSink } from './changes.ts';
-import { connectPostgres, pgRows, postgresError } from './connection.ts';
+import { connectPostgres, dropConnection, pgRows, postgresError } from './connection.ts';
 import { protocolError } from './cursor.ts';
 import { FRAME_HEADER, frameSize } from './frames.ts';
 import { PgOutputDecoder } from './pgoutput.ts';
@@ -309,8 +309,7 @@ function cancelled(): AppError {
 
 /** Says goodbye, and hangs up when there is no answer: a server that is gone must not hold us. */
 async function endClient(client: pg.Client): Promise<void> {
-  const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection;
-  const timer = setTimeout(() => stream.destroy(), GOODBYE_MS);
+  const timer = setTimeout(() => dropConnection(client), GOODBYE_MS);
   // An error at the goodbye concerns a connection that is over.
   await client.end().catch((error: unknown) => asAppError(error, 'STREAM_ENDED', 'goodbye'));
   clearTimeout(timer);

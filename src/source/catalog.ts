@@ -1,0 +1,149 @@
+/** Which tables there are to copy, and their shapes, as PostgreSQL's catalogue tells them. */
+import type { Client } from 'pg';
+import { AppError } from '../model/errors.ts';
+import { pgTable } from '../model/quote.ts';
+import { tableLabel, type SourceColumn, type SourceTable } from '../model/table.ts';
+import { pgRows, type TextRow } from './connection.ts';
+
+/** Which tables to copy: globs of `schema.table`, where `*` is any text and `?` any character. */
+export interface TablePatterns {
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+/** Everything in schema `public`, but for the migration history. */
+export const DEFAULT_PATTERNS: TablePatterns = { include: ['public.*'], exclude: ['*.flyway_schema_history'] };
+
+/** A table that matches the patterns and cannot be copied. */
+export interface UnsuitableTable {
+  readonly schema: string;
+  readonly name: string;
+  readonly reason: string;
+  /** SQL that makes it suitable, or null where there is none. */
+  readonly remedy: string | null;
+}
+
+/** What the patterns match. */
+export interface Catalog {
+  /** Sorted by schema and name. */
+  readonly tables: readonly SourceTable[];
+  readonly unsuitable: readonly UnsuitableTable[];
+}
+
+/**
+ * Generated columns are not in the stream, so they are not in the copy. Since PostgreSQL 18 `attnotnull` is also
+ * true for NOT NULL constraints that are NOT VALID, under which old rows may still hold NULL.
+ */
+const QUERY = `
+  SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relpersistence AS persistence,
+         c.relreplident AS replica_identity,
+         (SELECT coalesce(json_agg(json_build_object(
+                   'name', a.attname, 'attnum', a.attnum, 'typeOid', a.atttypid::int8, 'typeMod', a.atttypmod,
+                   'typeName', format_type(a.atttypid, a.atttypmod), 'nullable', NOT a.attnotnull OR EXISTS (
+                     SELECT FROM pg_constraint f WHERE f.conrelid = c.oid AND f.contype = 'n' AND NOT f.convalidated AND a.attnum = ANY (f.conkey))) ORDER BY a.attnum), '[]')
+          FROM pg_attribute a
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS columns,
+         (SELECT coalesce(json_agg(k.attnum ORDER BY k.position), '[]')
+          FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
+          WHERE i.indrelid = c.oid AND i.indisprimary AND k.position <= i.indnkeyatts) AS key
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+    AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+  ORDER BY n.nspname, c.relname`;
+
+/**
+ * Reads the tables that the patterns match.
+ *
+ * @throws {AppError} `TABLE_UNSUITABLE` when one of them cannot be copied; `CONFIG_INVALID` for a pattern that
+ *   is not `schema.table`, and for a name without wildcards that matches nothing.
+ */
+export async function readTables(client: Client, patterns: TablePatterns = DEFAULT_PATTERNS): Promise<SourceTable[]> {
+  const { tables, unsuitable } = await readCatalog(client, patterns);
+  const [first] = unsuitable;
+  if (first !== undefined) {
+    const reasons = unsuitable.map((table) => `${tableLabel(table)} ${table.reason}`).join('; ');
+    throw new AppError('TABLE_UNSUITABLE', reasons, { details: { tables: unsuitable.map(tableLabel) } });
+  }
+  return [...tables];
+}
+
+/** Like {@link readTables}, but tells the unsuitable tables apart instead of failing. @throws {AppError} `CONFIG_INVALID`. */
+export async function readCatalog(client: Client, patterns: TablePatterns = DEFAULT_PATTERNS): Promise<Catalog> {
+  const include = patterns.include.map(globToRegExp);
+  const exclude = patterns.exclude.map(globToRegExp);
+  const rows = await pgRows(client, QUERY);
+  rejectUnmatchedNames(patterns.include, rows);
+  const tables: SourceTable[] = [];
+  const unsuitable: UnsuitableTable[] = [];
+  for (const row of rows) {
+    const label = `${row['schema']}.${row['name']}`;
+    if (!include.some((glob) => glob.test(label)) || exclude.some((glob) => glob.test(label))) continue;
+    const table = readTable(row);
+    const fault = findFault(row, table) ?? findClash(table, tables);
+    if (fault === null) tables.push(table);
+    else unsuitable.push({ schema: table.schema, name: table.name, ...fault });
+  }
+  return { tables, unsuitable };
+}
+
+function readTable(row: TextRow): SourceTable {
+  const columns = JSON.parse(row['columns']!) as SourceColumn[];
+  const keyAttnums = JSON.parse(row['key']!) as number[];
+  const schema = row['schema']!;
+  const name = row['name']!;
+  return {
+    oid: Number(row['oid']),
+    schema,
+    name,
+    target: schema === 'public' ? name : `${schema}_${name}`,
+    columns,
+    key: keyAttnums.map((attnum) => columns.findIndex((column) => column.attnum === attnum)),
+    replicaIdentity: row['replica_identity'] as SourceTable['replicaIdentity'],
+  };
+}
+
+type Fault = Pick<UnsuitableTable, 'reason' | 'remedy'>;
+
+function findFault(row: TextRow, table: SourceTable): Fault | null {
+  if (row['kind'] === 'p') return { reason: 'is partitioned, which is not supported yet', remedy: null };
+  if (row['persistence'] === 'u') {
+    return {
+      reason: 'is unlogged: its changes are not in the WAL',
+      remedy: `ALTER TABLE ${pgTable(table)} SET LOGGED;`,
+    };
+  }
+  if (table.key.length === 0) {
+    return { reason: 'has no primary key', remedy: `ALTER TABLE ${pgTable(table)} ADD PRIMARY KEY (…);` };
+  }
+  if (table.key.includes(-1)) return { reason: 'has a generated column in its primary key', remedy: null };
+  return null;
+}
+
+function findClash(table: SourceTable, others: readonly SourceTable[]): Fault | null {
+  const other = others.find((candidate) => candidate.target === table.target);
+  if (other === undefined) return null;
+  return { reason: `would be copied to ${table.target}, as ${tableLabel(other)} is`, remedy: null };
+}
+
+function globToRegExp(pattern: string): RegExp {
+  if (!/^[^.]+\.[^.]+$/.test(pattern)) {
+    throw new AppError('CONFIG_INVALID', `“${pattern}” is not of the form schema.table`);
+  }
+  const body = pattern
+    .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${body}$`, 'su');
+}
+
+/** A plain name that matches nothing is a slip of the pen; a wildcard that matches nothing may match later. */
+function rejectUnmatchedNames(include: readonly string[], rows: readonly TextRow[]): void {
+  const labels = new Set(rows.map((row) => `${row['schema']}.${row['name']}`));
+  for (const pattern of include) {
+    if (/[*?]/.test(pattern) || labels.has(pattern)) continue;
+    throw new AppError(
+      'CONFIG_INVALID',
+      `there is no table ${pattern} in the source (views and partitions are not copied)`,
+    );
+  }
+}
