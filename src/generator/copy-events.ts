@@ -12,7 +12,7 @@ import type { AdEvent } from './event-stream.ts';
  * Rows of one COPY statement. PostgreSQL keeps the foreign-key checks of a statement in memory until its end;
  * several statements in the caller's transaction bound that memory.
  */
-const STATEMENT_ROWS = 1_000_000;
+const STATEMENT_ROWS = 250_000;
 
 /** Called as rows are handed to PostgreSQL, with the number so far. */
 export type RowsWritten = (rows: number) => void;

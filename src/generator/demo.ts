@@ -53,7 +53,11 @@ interface DemoCampaign {
   readonly days: readonly [number, number];
 }
 
-/** Whether the four tables are there and have no row. */
+/**
+ * Whether the four tables have no row.
+ *
+ * @throws {AppError} `POSTGRES_FAILED` when one of them is not there.
+ */
 export async function isSourceEmpty(client: pg.Client): Promise<boolean> {
   const rows = await pgRows<{ filled: string }>(
     client,

@@ -25,6 +25,11 @@ export interface SessionOptions {
   readonly signal: AbortSignal;
 }
 
+/** Whether another transaction is the reason of the error. */
+export function isConflict(error: unknown): boolean {
+  return CONFLICT_STATES.has(String(postgresError(error, 'traffic failed').details['sqlState']));
+}
+
 /** Thrown between two statements when the signal came: the transaction is rolled back. */
 class Stopped extends Error {}
 
@@ -78,11 +83,10 @@ export class TrafficSession {
       await this.#fill();
       return 'done';
     } catch (error) {
-      const failure = postgresError(error, 'traffic failed');
       // On a broken connection this fails as well; the first error tells why.
       await client.query('ROLLBACK').catch(() => undefined);
       if (error instanceof Stopped) return 'stopped';
-      if (!CONFLICT_STATES.has(String(failure.details['sqlState']))) throw failure;
+      if (!isConflict(error)) throw postgresError(error, 'traffic failed');
       this.#counts.conflicts++;
       return 'conflict';
     }

@@ -13,7 +13,7 @@ import { randomStreams, type Random } from './random.ts';
 import { requireRepeatable, requireWhole } from './requirements.ts';
 import { KNOWN_LIMIT, type KnownIds } from './traffic-changes.ts';
 import { noTraffic, type TrafficCounts } from './traffic-kinds.ts';
-import { TrafficSession } from './traffic-session.ts';
+import { isConflict, TrafficSession } from './traffic-session.ts';
 import { inTransaction } from './transaction.ts';
 
 /** Connections at work at the same time. */
@@ -81,8 +81,21 @@ async function keepGoing(
       continue;
     }
     const outcome = await session.transact();
-    if (outcome === 'conflict') Object.assign(run.known, await knownIds(session.client, session.random));
+    if (outcome === 'conflict') await lookAgain(session, run);
     run.onTick?.(run.counts);
+  }
+}
+
+/** Finds out what exists after a conflict: what was known may have been deleted. */
+async function lookAgain(
+  session: TrafficSession,
+  { known, counts }: { known: KnownIds; counts: TrafficCounts },
+): Promise<void> {
+  try {
+    Object.assign(known, await knownIds(session.client, session.random));
+  } catch (error) {
+    if (!isConflict(error)) throw error;
+    counts.conflicts++;
   }
 }
 

@@ -44,7 +44,7 @@ export async function seedBatch(
     tell(session, { ...result, seed: repeat.seed, seconds }, [
       `added ${thousands(result.advertisers)} advertisers, ${thousands(result.campaigns)} campaigns, ` +
         `${thousands(result.impressions)} impressions, ${thousands(result.clicks)} clicks`,
-      `${thousands(Math.round(rows / seconds))} events/s, ${seedLine(repeat.seed)}`,
+      `${thousands(Math.round(rows / seconds))} events per second, ${seedLine(repeat.seed)}`,
     ]);
   });
 }
@@ -161,7 +161,7 @@ export async function seedTraffic(
       onTick: (sofar) => progress.update([], `${thousands(committedRows(sofar))} rows changed`),
     }),
   );
-  tell(session, { rows: committedRows(counts), ...counts, seed }, [trafficText(counts), seedLine(seed)]);
+  tell(session, { ...counts, rowsChanged: committedRows(counts), seed }, [trafficText(counts), seedLine(seed)]);
 }
 
 /** Runs the work with a connection to the source, and closes it. */
