@@ -1,0 +1,56 @@
+import { describe, expect, test } from 'vitest';
+import { temporaryPostgres } from '../../test/support/databases.ts';
+import { readCatalog, readTables } from './catalog.ts';
+
+describe('the catalogue', () => {
+  test('GIVEN a table with a composite key, a dropped and a generated column THEN its shape is told', async () => {
+    await using pg = await temporaryPostgres();
+    await pg.client.query(`
+      CREATE TABLE item (gone int, price numeric(10,2) NOT NULL, a int, note varchar(255), twice int GENERATED ALWAYS AS (a * 2) STORED, b bigint, PRIMARY KEY (b, a));
+      ALTER TABLE item DROP COLUMN gone; ALTER TABLE item REPLICA IDENTITY FULL`);
+    const [table] = await readTables(pg.client);
+    expect(table).toMatchObject({ schema: 'public', name: 'item', target: 'item', key: [3, 1], replicaIdentity: 'f' });
+    expect(table!.columns).toEqual([
+      { name: 'price', attnum: 2, typeOid: 1700, typeMod: 655366, typeName: 'numeric(10,2)', nullable: false },
+      { name: 'a', attnum: 3, typeOid: 23, typeMod: -1, typeName: 'integer', nullable: false },
+      { name: 'note', attnum: 4, typeOid: 1043, typeMod: 259, typeName: 'character varying(255)', nullable: true },
+      { name: 'b', attnum: 6, typeOid: 20, typeMod: -1, typeName: 'bigint', nullable: false },
+    ]);
+  });
+
+  test('GIVEN patterns THEN tables are included and excluded by them; views and partitions are not tables', async () => {
+    await using pg = await temporaryPostgres();
+    await pg.client.query(`
+      CREATE SCHEMA shop; CREATE TABLE shop.order_1 (id int PRIMARY KEY); CREATE TABLE shop.order_22 (id int PRIMARY KEY);
+      CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE flyway_schema_history (id int PRIMARY KEY); CREATE VIEW v AS SELECT 1 AS id`);
+    const names = async (include: string[], exclude: string[] = []) =>
+      (await readTables(pg.client, { include, exclude })).map((table) => table.target);
+    expect((await readTables(pg.client)).map((table) => table.name)).toEqual(['a']);
+    expect(await names(['*.*'])).toEqual(['a', 'flyway_schema_history', 'shop_order_1', 'shop_order_22']);
+    expect(await names(['shop.order_?', 'public.a'])).toEqual(['a', 'shop_order_1']);
+    expect(await names(['shop.*'], ['*.*_1'])).toEqual(['shop_order_22']);
+    expect(await names(['nothing.*'])).toEqual([]);
+    await expect(names(['public.v'])).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(names(['a'])).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+
+  test('GIVEN tables that cannot be copied THEN each is named with its reason', async () => {
+    await using pg = await temporaryPostgres();
+    await pg.client.query(`
+      CREATE TABLE fine (id int PRIMARY KEY); CREATE TABLE keyless (id int); CREATE UNLOGGED TABLE unlogged (id int PRIMARY KEY);
+      CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF parted FOR VALUES FROM (1) TO (9);
+      CREATE SCHEMA s; CREATE TABLE s.x (id int PRIMARY KEY); CREATE TABLE s_x (id int PRIMARY KEY)`);
+    const { tables, unsuitable } = await readCatalog(pg.client, { include: ['*.*'], exclude: [] });
+    expect(tables.map((table) => table.target)).toEqual(['fine', 's_x']);
+    expect(unsuitable.map((table) => [table.name, table.reason.split(' ').slice(0, 3).join(' ')])).toEqual([
+      ['keyless', 'has no primary'],
+      ['parted', 'is partitioned, which'],
+      ['unlogged', 'is unlogged: its'],
+      ['x', 'would be copied'],
+    ]);
+    await expect(readTables(pg.client)).rejects.toMatchObject({
+      code: 'TABLE_UNSUITABLE',
+      details: { tables: ['public.keyless', 'public.parted', 'public.unlogged'] },
+    });
+  });
+});
