@@ -77,7 +77,9 @@ async function reachFindings(clickhouse: ClickHouse): Promise<Finding[]> {
   } catch (error) {
     const isOurs = error instanceof AppError && /^CLICKHOUSE_(UNREACHABLE|AUTH)$/.test(error.code);
     if (!isOurs) throw error;
-    return [{ code: error.code, severity: 'error', object: clickhouse.label, message: error.message, remedy: error.hint }];
+    return [
+      { code: error.code, severity: 'error', object: clickhouse.label, message: error.message, remedy: error.hint },
+    ];
   }
 }
 
@@ -161,7 +163,8 @@ export function judgeSettings(rows: readonly SettingRow[]): Finding[] {
     const row = found.get(name);
     if (row === undefined) findings.push(missingFinding(name, 'setting'));
     // The token differs with each insert, so it may not be fixed at all.
-    else if (row.readonly === 1 && (wanted === '' || row.value !== wanted)) findings.push(fixedFinding(name, row.value));
+    else if (row.readonly === 1 && (wanted === '' || row.value !== wanted))
+      findings.push(fixedFinding(name, row.value));
   }
   return findings;
 }
