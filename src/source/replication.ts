@@ -113,12 +113,13 @@ export class ReplicationQuery implements FrameHandler {
     }
   }
 
-  /** Gives the socket back to pg, flowing. */
+  /** Gives the socket back to pg, flowing; from now on it is none of our business. */
   #detach(): void {
-    this.#stream!.removeListener('data', this.#onData);
-    this.#stream!.on('data', this.#pgListener!);
-    this.#holds = 0;
-    this.#stream!.resume();
+    const stream = this.#stream!;
+    this.#stream = null;
+    stream.removeListener('data', this.#onData);
+    stream.on('data', this.#pgListener!);
+    stream.resume();
   }
 
   // What follows is called by pg.

@@ -1,0 +1,115 @@
+/** Checks of the tables that are to be copied. */
+import { pgIdent, pgTable } from '../model/quote.ts';
+import { tableLabel, type SourceTable } from '../model/table.ts';
+import { pgRows } from './connection.ts';
+import type { Finding, PreflightCheck, PreflightFacts } from './preflight.ts';
+
+/** All of them, in the order they are shown. */
+export const TABLE_CHECKS: readonly PreflightCheck[] = [
+  checkTablesExist,
+  checkSuitable,
+  checkReadable,
+  checkRowSecurity,
+  checkReplicaIdentity,
+  checkColumns,
+];
+
+function checkTablesExist({ catalog }: PreflightFacts): Finding[] {
+  if (catalog.tables.length > 0 || catalog.unsuitable.length > 0) return [];
+  const message = 'no table matches the patterns';
+  const remedy = 'Create the tables, or correct the patterns of tables to include and to exclude.';
+  return [{ code: 'no_tables', severity: 'error', object: 'configuration', message, remedy }];
+}
+
+function checkSuitable({ catalog }: PreflightFacts): Finding[] {
+  return catalog.unsuitable.map((table) => ({
+    code: 'table_unsuitable',
+    severity: 'error',
+    object: tableLabel(table),
+    message: `${tableLabel(table)} ${table.reason}`,
+    remedy: table.remedy ?? `Exclude ${tableLabel(table)}.`,
+  }));
+}
+
+async function checkReadable({ client, catalog, role }: PreflightFacts): Promise<Finding[]> {
+  const rows = await pgRows(
+    client,
+    `SELECT c.oid, has_schema_privilege(c.relnamespace, 'USAGE') AS usage FROM pg_class c
+     WHERE c.oid = ANY ($1::oid[])
+       AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(c.relnamespace, 'USAGE'))`,
+    [catalog.tables.map((table) => table.oid)],
+  );
+  return rows.map((row) => {
+    const table = findTable(catalog.tables, row['oid']);
+    const usage = row['usage'] === 't' ? '' : `GRANT USAGE ON SCHEMA ${pgIdent(table.schema)} TO ${pgIdent(role)}; `;
+    return {
+      code: 'table_select',
+      severity: 'error',
+      object: tableLabel(table),
+      message: `role ${role} may not read ${tableLabel(table)}`,
+      remedy: `${usage}GRANT SELECT ON ${pgTable(table)} TO ${pgIdent(role)};`,
+    };
+  });
+}
+
+/** Row security hides rows from the load in silence, and not from the stream. */
+async function checkRowSecurity({ client, catalog, role }: PreflightFacts): Promise<Finding[]> {
+  const rows = await pgRows(client, 'SELECT oid FROM unnest($1::oid[]) AS oid WHERE row_security_active(oid)', [
+    catalog.tables.map((table) => table.oid),
+  ]);
+  return rows.map((row) => ({
+    code: 'row_security',
+    severity: 'error',
+    object: tableLabel(findTable(catalog.tables, row['oid'])),
+    message: `row security hides rows of ${tableLabel(findTable(catalog.tables, row['oid']))} from role ${role}`,
+    remedy: `ALTER ROLE ${pgIdent(role)} BYPASSRLS;`,
+  }));
+}
+
+/** Deletes and key changes are told by the columns of the replica identity: these must hold the primary key. */
+async function checkReplicaIdentity({ client, catalog }: PreflightFacts): Promise<Finding[]> {
+  const byIndex = catalog.tables.filter((table) => table.replicaIdentity === 'i');
+  const rows = await pgRows(
+    client,
+    'SELECT indrelid AS oid FROM pg_index WHERE indrelid = ANY ($1::oid[]) AND indisreplident AND indisprimary',
+    [byIndex.map((table) => table.oid)],
+  );
+  const isPrimary = new Set(rows.map((row) => Number(row['oid'])));
+  const nothing = catalog.tables.filter((table) => table.replicaIdentity === 'n');
+  const other = byIndex.filter((table) => !isPrimary.has(table.oid));
+  return [
+    ...nothing.map((table) =>
+      identityFinding(table, 'is NOTHING: once published, PostgreSQL refuses its updates and deletes'),
+    ),
+    ...other.map((table) =>
+      identityFinding(table, 'is an index other than the primary key: deletes do not tell the key'),
+    ),
+  ];
+}
+
+function identityFinding(table: SourceTable, why: string): Finding {
+  return {
+    code: 'replica_identity',
+    severity: 'error',
+    object: tableLabel(table),
+    message: `the replica identity of ${tableLabel(table)} ${why}`,
+    remedy: `ALTER TABLE ${pgTable(table)} REPLICA IDENTITY DEFAULT;`,
+  };
+}
+
+function checkColumns({ catalog, columnFault }: PreflightFacts): Finding[] {
+  if (columnFault === undefined) return [];
+  return catalog.tables.flatMap((table) =>
+    table.columns.flatMap((column) => {
+      const fault = columnFault(column, table);
+      if (fault === null) return [];
+      const object = `${tableLabel(table)}.${column.name}`;
+      const remedy = `Exclude ${tableLabel(table)}, or change the type of the column.`;
+      return [{ code: 'column_type', severity: 'error' as const, object, message: `${object}: ${fault}`, remedy }];
+    }),
+  );
+}
+
+function findTable(tables: readonly SourceTable[], oid: string | null | undefined): SourceTable {
+  return tables.find((table) => table.oid === Number(oid))!;
+}
