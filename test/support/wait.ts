@@ -1,0 +1,21 @@
+/** Waiting for a condition, instead of for a time. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What is waited for. */
+export interface WaitOptions {
+  /** In the words of the failure: “timed out waiting for …”. */
+  readonly what: string;
+  /** Milliseconds; default 30 000. */
+  readonly timeoutMs?: number;
+}
+
+/** Polls until the condition gives something true, and returns that. An error of the condition ends the wait. */
+export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitOptions): Promise<NonNullable<T>> {
+  const deadline = Date.now() + (options.timeoutMs ?? 30_000);
+  while (true) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > deadline) throw new Error(`timed out waiting for ${options.what}`);
+    await sleep(20);
+  }
+}
