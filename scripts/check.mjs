@@ -23,7 +23,7 @@ const ROOMS = {
   destination: ['model', 'codec', 'telemetry'],
   kpi: ['model', 'destination', 'telemetry'],
   generator: ['model', 'source', 'telemetry'],
-  pipeline: ['model', 'codec', 'source', 'destination', 'telemetry'],
+  pipeline: ['model', 'config', 'codec', 'source', 'destination', 'telemetry'],
   cli: ['model', 'telemetry', 'config', 'codec', 'engines', 'source', 'destination', 'kpi', 'generator', 'pipeline'],
 };
 

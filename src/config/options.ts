@@ -92,7 +92,7 @@ export const OPTIONS = {
   excludeTables: {
     group: 'Copy',
     kind: { type: 'patterns' },
-    default: ['public.flyway_schema_history'],
+    default: ['*.flyway_schema_history'],
     text: 'Tables not to copy, even when included.',
   },
   unfitPolicy: {

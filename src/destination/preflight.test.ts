@@ -21,7 +21,7 @@ describe('versionFindings', () => {
   });
 
   test.each(['24.12.1.1', '25.7.9.9', '1.1.54388'])('%s is too old', (version) => {
-    expect(versionFindings(version)).toMatchObject([{ code: 'CLICKHOUSE_VERSION', severity: 'error' }]);
+    expect(versionFindings(version)).toMatchObject([{ code: 'version', severity: 'error' }]);
   });
 });
 
@@ -44,11 +44,11 @@ describe('judgeSettings', () => {
 
   test('GIVEN an unknown setting THEN it is an error', () => {
     const rows = SETTINGS.filter((row) => row.name !== 'async_insert');
-    expect(judgeSettings(rows)).toMatchObject([{ code: 'CLICKHOUSE_SETTING', object: 'setting async_insert' }]);
+    expect(judgeSettings(rows)).toMatchObject([{ code: 'setting', object: 'setting async_insert' }]);
   });
 
   test.each(['1', '2'])('GIVEN readonly = %s THEN it is an error', (value) => {
-    expect(judgeSettings(changed('readonly', { value }))).toMatchObject([{ code: 'CLICKHOUSE_READONLY' }]);
+    expect(judgeSettings(changed('readonly', { value }))).toMatchObject([{ code: 'readonly' }]);
   });
 });
 
@@ -63,7 +63,7 @@ describe('clockFindings', () => {
 
   test.each([5_000, 13_000])('%d is a warning', (serverMs) => {
     const findings = clockFindings('server', serverMs, { before: 8_000, after: 10_000 });
-    expect(findings).toMatchObject([{ code: 'CLOCK_SKEW', severity: 'warning' }]);
+    expect(findings).toMatchObject([{ code: 'clock_skew', severity: 'warning' }]);
     expect(findings[0]?.message).toContain('3.0 s');
   });
 });

@@ -78,7 +78,7 @@ async function reachFindings(clickhouse: ClickHouse): Promise<Finding[]> {
     const isOurs = error instanceof AppError && /^CLICKHOUSE_(UNREACHABLE|AUTH)$/.test(error.code);
     if (!isOurs) throw error;
     return [
-      { code: error.code, severity: 'error', object: clickhouse.label, message: error.message, remedy: error.hint },
+      { code: 'connection', severity: 'error', object: clickhouse.label, message: error.message, remedy: error.hint },
     ];
   }
 }
@@ -99,7 +99,7 @@ export function versionFindings(version: string): Finding[] {
   if (year > oldYear || (year === oldYear && month >= oldMonth)) return [];
   return [
     {
-      code: 'CLICKHOUSE_VERSION',
+      code: 'version',
       severity: 'error',
       object: 'server',
       message: `ClickHouse ${version} is older than ${oldYear}.${oldMonth}`,
@@ -132,7 +132,7 @@ async function grantFinding(clickhouse: ClickHouse, privileges: string, scope: s
   const [row] = await clickhouse.rows<{ user: string }>('SELECT currentUser() AS user');
   const user = chIdent(String(row?.user));
   return {
-    code: 'CLICKHOUSE_PRIVILEGE',
+    code: 'privilege',
     severity: 'error',
     object: scope,
     message: `the user ${user} may not: ${privileges}`,
@@ -185,7 +185,7 @@ async function diskFindings(clickhouse: ClickHouse): Promise<Finding[]> {
   return rows
     .filter((row) => Number(row.free_space) < LOW_DISK_BYTES)
     .map((row) => ({
-      code: 'CLICKHOUSE_DISK',
+      code: 'disk',
       severity: 'warning',
       object: `disk ${row.name}`,
       message: `${(Number(row.free_space) / 1024 ** 3).toFixed(1)} GiB are free`,
@@ -195,7 +195,7 @@ async function diskFindings(clickhouse: ClickHouse): Promise<Finding[]> {
 
 function readonlyFinding(): Finding {
   return {
-    code: 'CLICKHOUSE_READONLY',
+    code: 'readonly',
     severity: 'error',
     object: 'setting readonly',
     message: 'the user is read-only',
@@ -205,7 +205,7 @@ function readonlyFinding(): Finding {
 
 function missingFinding(name: string, what: string): Finding {
   return {
-    code: 'CLICKHOUSE_SETTING',
+    code: 'setting',
     severity: 'error',
     object: `setting ${name}`,
     message: `the server does not know this ${what}`,
@@ -215,7 +215,7 @@ function missingFinding(name: string, what: string): Finding {
 
 function fixedFinding(name: string, value: string): Finding {
   return {
-    code: 'CLICKHOUSE_SETTING',
+    code: 'setting',
     severity: 'error',
     object: `setting ${name}`,
     message: `a profile fixes it to “${value}”, and Millrace must send its own`,

@@ -2,7 +2,7 @@
 
 /** One problem that a check found. */
 export interface Finding {
-  /** Stable name of the check, in capitals. */
+  /** Stable name of the check that found it, for example `wal_level`. */
   readonly code: string;
   /** `error`: Millrace cannot work so; `warning`: it can, but somebody should know. */
   readonly severity: 'error' | 'warning';
@@ -23,13 +23,17 @@ const CLOCK_SKEW_LIMIT_MS = 2_000;
  * @param serverMs The server's time, ms since 1970.
  * @param aroundMs Our time before and after the question.
  */
-export function clockFindings(object: string, serverMs: number, aroundMs: { before: number; after: number }): Finding[] {
+export function clockFindings(
+  object: string,
+  serverMs: number,
+  aroundMs: { before: number; after: number },
+): Finding[] {
   const skewMs = Math.max(aroundMs.before - serverMs, serverMs - aroundMs.after, 0);
   if (skewMs <= CLOCK_SKEW_LIMIT_MS) return [];
   const seconds = (skewMs / 1000).toFixed(1);
   return [
     {
-      code: 'CLOCK_SKEW',
+      code: 'clock_skew',
       severity: 'warning',
       object,
       message: `its clock is ${seconds} s off from this machine's; lag in seconds will be wrong by as much`,

@@ -52,7 +52,11 @@ export interface Status {
     /** At most so many seconds since the source committed what the copy lacks; null when unknown. */
     readonly seconds: number | null;
   };
-  readonly slot: { readonly walStatus: string | null; readonly retainedBytes: number | null; readonly active: boolean } | null;
+  readonly slot: {
+    readonly walStatus: string | null;
+    readonly retainedBytes: number | null;
+    readonly active: boolean;
+  } | null;
   /** True when the copy holds everything that was committed when this was asked. */
   readonly caughtUp: boolean;
 }

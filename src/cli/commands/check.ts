@@ -1,10 +1,13 @@
 /** `millrace check`: examines both servers, and prints each finding with its remedy. Changes nothing. */
 import { styleText } from 'node:util';
 import { Command } from '@commander-js/extra-typings';
+import { codecFor } from '../../codec/codecs.ts';
 import { ClickHouse } from '../../destination/client.ts';
 import { checkClickHouse } from '../../destination/preflight.ts';
 import { clockFindings, type Finding } from '../../model/finding.ts';
 import { AppError } from '../../model/errors.ts';
+import type { SourceColumn } from '../../model/table.ts';
+import { readCatalog } from '../../source/catalog.ts';
 import { connectPostgres, pgRows } from '../../source/connection.ts';
 import { checkPostgres } from '../../source/preflight.ts';
 import { type Context, openContext } from '../context.ts';
@@ -73,13 +76,26 @@ async function sourceFindings({ config, endpoints }: Context): Promise<Finding[]
     const before = Date.now();
     const [row] = await pgRows(opened, 'SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms');
     const clock = clockFindings('PostgreSQL server', Number(row?.['ms']), { before, after: Date.now() });
-    return [...(await checkPostgres(opened, config)), ...clock];
+    const catalog = await readCatalog(opened, { include: config.includeTables, exclude: config.excludeTables });
+    const { slot, publication } = config;
+    return [...(await checkPostgres({ client: opened, catalog, slot, publication, columnFault })), ...clock];
   } finally {
     await opened.end();
   }
 }
 
+/** Why a column cannot be copied, or null when it can. */
+function columnFault(column: SourceColumn): string | null {
+  try {
+    codecFor(column);
+    return null;
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return error.message;
+  }
+}
+
 function unreachableFinding(error: unknown): Finding {
   if (!(error instanceof AppError)) throw error;
-  return { code: error.code, severity: 'error', object: 'server', message: error.message, remedy: error.hint };
+  return { code: 'connection', severity: 'error', object: 'server', message: error.message, remedy: error.hint };
 }
