@@ -1,0 +1,55 @@
+/** `millrace teardown`: removes what Millrace left in the source, so that it keeps no WAL for a copy nobody wants. */
+import { createInterface } from 'node:readline/promises';
+import { Command, Option } from '@commander-js/extra-typings';
+import { ClickHouse } from '../../destination/client.ts';
+import { AppError } from '../../model/errors.ts';
+import { chIdent } from '../../model/quote.ts';
+import { connectPostgres } from '../../source/connection.ts';
+import { dropPublication } from '../../source/publication.ts';
+import { dropSlot } from '../../source/slot.ts';
+import { openContext } from '../context.ts';
+import { renderJson } from '../print.ts';
+
+/** The command `teardown`. */
+export function teardownCommand() {
+  return new Command('teardown')
+    .description('Removes slot and publication from the source; with --copy also both databases of the copy.')
+    .addOption(new Option('--copy', 'also drop the databases of the copy in ClickHouse').default(false))
+    .addOption(new Option('--yes', 'do not ask').default(false))
+    .addHelpText('after', '\nExamples:\n  millrace teardown\n  millrace teardown --copy --yes')
+    .action(async (options, command) => {
+      const { config, endpoints, json } = await openContext(command);
+      const copy = options.copy ? ` and the databases ${config.database}, ${config.internalDatabase} of the copy` : '';
+      if (!options.yes) await confirm(`Remove slot ${config.slot}, publication ${config.publication}${copy}?`);
+      const client = await connectPostgres(endpoints.postgres);
+      try {
+        const slot = await dropSlot(client, config.slot);
+        const publication = await dropPublication(client, config.publication);
+        if (options.copy) await dropCopy(endpoints.clickhouse, [config.internalDatabase, config.database]);
+        const done = { slotDropped: slot, publicationDropped: publication, copyDropped: options.copy };
+        process.stdout.write(json ? renderJson(done) : `${describe(done)}\n`);
+      } finally {
+        await client.end();
+      }
+    });
+}
+
+async function dropCopy(url: string, databases: readonly string[]): Promise<void> {
+  await using clickhouse = new ClickHouse(url);
+  for (const database of databases) await clickhouse.command(`DROP DATABASE IF EXISTS ${chIdent(database)} SYNC`);
+}
+
+function describe(done: { slotDropped: boolean; publicationDropped: boolean; copyDropped: boolean }): string {
+  const slot = done.slotDropped ? 'slot dropped' : 'there was no slot';
+  const publication = done.publicationDropped ? 'publication dropped' : 'there was no publication';
+  return [slot, publication, ...(done.copyDropped ? ['copy dropped'] : [])].join(', ');
+}
+
+/** Asks on the terminal. @throws {AppError} `CANCELLED` unless the answer is yes, or nobody can be asked. */
+async function confirm(question: string): Promise<void> {
+  if (!process.stdin.isTTY) throw new AppError('USAGE', 'nobody can be asked here: add --yes');
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await terminal.question(`${question} Type yes: `);
+  terminal.close();
+  if (answer.trim() !== 'yes') throw new AppError('CANCELLED', 'not confirmed');
+}

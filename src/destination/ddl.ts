@@ -1,0 +1,69 @@
+/**
+ * Statements that make the copy of one source table: mirror, landing table, the view between them and
+ * the view that people query. The ad tables have the same shapes, written out in sql/clickhouse; a test
+ * compares the two.
+ *
+ *   landing (ENGINE = Null) ── where _raw ──► mirror (ReplacingMergeTree) ──► <table>_current (view)
+ *
+ * Why ReplacingMergeTree ORDER BY the source's key: any replay of a row is idempotent by (key, version),
+ * an update needs no old sorting key, and FINAL is nearly free while rows arrive in key order.
+ */
+import type { Codec } from '../codec/column.ts';
+import { chIdent } from '../model/quote.ts';
+import type { SourceTable } from '../model/table.ts';
+
+/** The two databases of one copy. */
+export interface Names {
+  /** What users query. */
+  readonly database: string;
+  /** What Millrace keeps for itself. */
+  readonly internal: string;
+}
+
+/** Qualified names of a table's objects, quoted. */
+export interface TableNames {
+  readonly mirror: string;
+  readonly current: string;
+  readonly landing: string;
+  readonly landingView: string;
+}
+
+/** Names of the objects of the table whose mirror is `target`. */
+export function tableNames(names: Names, target: string): TableNames {
+  const database = chIdent(names.database);
+  const internal = chIdent(names.internal);
+  return {
+    mirror: `${database}.${chIdent(target)}`,
+    current: `${database}.${chIdent(`${target}_current`)}`,
+    landing: `${internal}.${chIdent(`${target}_in`)}`,
+    landingView: `${internal}.${chIdent(`${target}_mv`)}`,
+  };
+}
+
+/** Columns of every mirror after those of the source. */
+const MIRROR_COLUMNS = ['`_version` UInt64 CODEC(T64, ZSTD(1))', '`_deleted` UInt8 CODEC(ZSTD(1))'];
+
+/** Columns of every landing table after those of the source. */
+const LANDING_COLUMNS = ['`_version` UInt64', '`_deleted` UInt8', '`_sign` Int8', '`_raw` UInt8'];
+
+/**
+ * The statements that create a table's objects; each may be repeated.
+ *
+ * @param codecs One per column of the table.
+ */
+export function createTableStatements(names: Names, table: SourceTable, codecs: readonly Codec[]): string[] {
+  const at = tableNames(names, table.target);
+  const columns = table.columns.map((column) => chIdent(column.name));
+  const typed = table.columns.map((_, i) => `${columns[i]} ${codecs[i]?.clickhouseType}`);
+  const compressed = typed.map((column, i) => `${column} CODEC(${codecs[i]?.compression})`);
+  const key = table.key.map((i) => columns[i]);
+  const list = columns.join(', ');
+  return [
+    `CREATE TABLE IF NOT EXISTS ${at.mirror} (${[...compressed, ...MIRROR_COLUMNS].join(', ')}) ` +
+      `ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY ${key.length === 1 ? key[0] : `(${key.join(', ')})`}`,
+    `CREATE TABLE IF NOT EXISTS ${at.landing} (${[...typed, ...LANDING_COLUMNS].join(', ')}) ENGINE = Null`,
+    `CREATE MATERIALIZED VIEW IF NOT EXISTS ${at.landingView} TO ${at.mirror} AS ` +
+      `SELECT ${list}, _version, _deleted FROM ${at.landing} WHERE _raw = 1`,
+    `CREATE VIEW IF NOT EXISTS ${at.current} AS SELECT ${list} FROM ${at.mirror} FINAL WHERE _deleted = 0`,
+  ];
+}

@@ -1,0 +1,183 @@
+/**
+ * The state of each table's load, kept in ClickHouse: phase, chunks, positions. What a restart finds here
+ * decides what is read again (chunks not done) and what is not.
+ */
+import type { Lsn } from '../model/lsn.ts';
+import { chIdent } from '../model/quote.ts';
+import type { ClickHouse } from './client.ts';
+import type { Names } from './ddl.ts';
+
+/**
+ * - `waiting`: transactions older than the slot still run, or its turn has not come
+ * - `loading`: chunks are being read
+ * - `catching_up`: all chunks are in; consistent once the stream passes `loadEndLsn`
+ * - `live`: equal to the source at every applied position
+ * - `quarantined`: its changes are not followed, see `reason`
+ */
+export type TablePhase = 'waiting' | 'loading' | 'catching_up' | 'live' | 'quarantined';
+
+/** Where one table stands. */
+export interface TableState {
+  /** `schema.table` in the source. */
+  readonly table: string;
+  /** Name of its mirror. */
+  readonly target: string;
+  readonly phase: TablePhase;
+  /** Rises when the load starts over. */
+  readonly generation: number;
+  /** `pg_relation_filenode` the chunks were planned for. */
+  readonly filenode: bigint;
+  readonly chunksTotal: number;
+  readonly rowsEstimated: number;
+  /** 0 until the last chunk is in. */
+  readonly loadEndLsn: Lsn;
+  /** Why it is quarantined; empty otherwise. */
+  readonly reason: string;
+}
+
+/** One chunk of a load: a range of heap blocks. */
+export interface ChunkState {
+  readonly chunk: number;
+  readonly fromBlock: number;
+  readonly toBlock: number;
+  readonly rows: number;
+  readonly done: boolean;
+}
+
+/** A row that waits for its unchanged TOAST values. */
+export interface IncompleteRow {
+  /** Key parts in key order, as text. */
+  readonly key: readonly string[];
+  readonly version: Lsn;
+}
+
+/** Reads and writes the states of one pipeline's tables. */
+export class TableStateStore {
+  readonly #clickhouse: ClickHouse;
+  readonly #internal: string;
+  readonly #pipeline: string;
+  #seq = 0n;
+
+  constructor(clickhouse: ClickHouse, names: Names, pipeline: string) {
+    this.#clickhouse = clickhouse;
+    this.#internal = chIdent(names.internal);
+    this.#pipeline = pipeline;
+  }
+
+  /** The newest state of each table, by `schema.table`. */
+  async readTables(): Promise<Map<string, TableState>> {
+    const rows = await this.#clickhouse.rows<Record<string, string | number>>(
+      `SELECT table, target, seq, phase, generation, filenode, chunks_total, rows_estimated, load_end_lsn, reason
+       FROM ${this.#internal}.tables FINAL WHERE pipeline = {pipeline:String}`,
+      { params: { pipeline: this.#pipeline } },
+    );
+    const states = new Map<string, TableState>();
+    for (const row of rows) {
+      const seq = BigInt(row['seq'] ?? 0);
+      if (seq > this.#seq) this.#seq = seq;
+      states.set(String(row['table']), {
+        table: String(row['table']),
+        target: String(row['target']),
+        phase: String(row['phase']) as TablePhase,
+        generation: Number(row['generation']),
+        filenode: BigInt(row['filenode'] ?? 0),
+        chunksTotal: Number(row['chunks_total']),
+        rowsEstimated: Number(row['rows_estimated']),
+        loadEndLsn: BigInt(row['load_end_lsn'] ?? 0),
+        reason: String(row['reason']),
+      });
+    }
+    return states;
+  }
+
+  /** Writes a table's state; durable when it returns. */
+  async writeTable(state: TableState, signal?: AbortSignal): Promise<void> {
+    this.#seq += 1n;
+    await this.#insert('tables', [
+      {
+        pipeline: this.#pipeline,
+        table: state.table,
+        target: state.target,
+        seq: String(this.#seq),
+        phase: state.phase,
+        generation: state.generation,
+        filenode: String(state.filenode),
+        chunks_total: state.chunksTotal,
+        rows_estimated: state.rowsEstimated,
+        load_end_lsn: String(state.loadEndLsn),
+        reason: state.reason,
+      },
+    ], signal);
+  }
+
+  /** The chunks planned for one generation of a table, in order. */
+  async readChunks(table: string, generation: number): Promise<ChunkState[]> {
+    const rows = await this.#clickhouse.rows<Record<string, string | number>>(
+      `SELECT chunk, from_block, to_block, rows, done FROM ${this.#internal}.chunks FINAL
+       WHERE pipeline = {pipeline:String} AND table = {table:String} AND generation = {generation:UInt32} ORDER BY chunk`,
+      { params: { pipeline: this.#pipeline, table, generation } },
+    );
+    return rows.map((row) => ({
+      chunk: Number(row['chunk']),
+      fromBlock: Number(row['from_block']),
+      toBlock: Number(row['to_block']),
+      rows: Number(row['rows']),
+      done: Number(row['done']) === 1,
+    }));
+  }
+
+  /** Records planned or finished chunks. */
+  async writeChunks(table: string, generation: number, chunks: readonly ChunkState[], signal?: AbortSignal): Promise<void> {
+    const rows = chunks.map((chunk) => ({
+      pipeline: this.#pipeline,
+      table,
+      generation,
+      chunk: chunk.chunk,
+      from_block: chunk.fromBlock,
+      to_block: chunk.toBlock,
+      rows: chunk.rows,
+      done: chunk.done ? 1 : 0,
+    }));
+    await this.#insert('chunks', rows, signal);
+  }
+
+  /** Rows of a table that still wait for TOAST values. */
+  async readIncomplete(table: string, generation: number): Promise<IncompleteRow[]> {
+    const rows = await this.#clickhouse.rows<{ key: string; newest: string }>(
+      `SELECT key, max(version) AS newest FROM ${this.#internal}.incomplete
+       WHERE pipeline = {pipeline:String} AND table = {table:String} AND generation = {generation:UInt32}
+       GROUP BY key HAVING newest > maxIf(version, settled = 1)`,
+      { params: { pipeline: this.#pipeline, table, generation } },
+    );
+    return rows.map((row) => ({ key: JSON.parse(row.key) as string[], version: BigInt(row.newest) }));
+  }
+
+  /** Notes rows that wait for TOAST values, or marks them settled. */
+  async writeIncomplete(
+    table: string,
+    generation: number,
+    incomplete: readonly IncompleteRow[],
+    settled: boolean,
+  ): Promise<void> {
+    const rows = incomplete.map(({ key, version }) => ({
+      pipeline: this.#pipeline,
+      table,
+      generation,
+      key: JSON.stringify(key),
+      version: String(version),
+      settled: settled ? 1 : 0,
+    }));
+    await this.#insert('incomplete', rows);
+  }
+
+  async #insert(table: string, rows: readonly Record<string, string | number>[], signal?: AbortSignal): Promise<void> {
+    const first = rows[0];
+    if (first === undefined) return;
+    const body = Buffer.from(rows.map((row) => JSON.stringify(row)).join('\n'));
+    await this.#clickhouse.insert(
+      `INSERT INTO ${this.#internal}.${table} (${Object.keys(first).join(', ')}) FORMAT JSONEachRow`,
+      [body],
+      { signal, settings: { input_format_skip_unknown_fields: 0 } },
+    );
+  }
+}

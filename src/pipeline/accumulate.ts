@@ -1,0 +1,203 @@
+/**
+ * Gathers the stream into batches: the decoder calls it per change, the pipeline cuts when it wants to write.
+ *
+ *   source/stream → source/pgoutput → [Accumulator] → Batch, TruncateWork → pipeline/apply
+ *
+ * Batches end at commits; only a transaction larger than `maxBytes` is cut inside. A retry within this
+ * process sends the same batch; one after a crash may cut elsewhere, as recovery does not depend on it.
+ */
+import { AppError, isAbort } from '../model/errors.ts';
+import { formatLsn, type Lsn } from '../model/lsn.ts';
+import { tableLabel } from '../model/table.ts';
+import type { ChangeSink, DeleteTuple, RelationMessage, TransactionStart, UpdateTuples, WalPosition } from '../source/changes.ts';
+import { Batch, type TableBatchPool, type Work } from './batch.ts';
+import type { BatchMode, TableBatch, TableLayout } from './table-batch.ts';
+
+/** How often the bytes of the open batch are counted: every so many changes. */
+const SIZE_CHECK_CHANGES = 512;
+
+/** What the accumulator needs from its owner. */
+export interface AccumulatorOptions {
+  /** Tables to follow, by relation oid. */
+  readonly layouts: ReadonlyMap<number, TableLayout>;
+  readonly pool: TableBatchPool;
+  /** Transactions committed before this position are in the copy already. */
+  readonly startLsn: Lsn;
+  readonly mode: BatchMode;
+  /** Above this a batch counts as full, and a transaction is cut. */
+  readonly maxBytes: number;
+  /** A table whose change cannot be taken: it is left out from here on, the others go on. */
+  readonly quarantine: (layout: TableLayout, error: AppError) => void;
+}
+
+/** The sink of the stream. */
+export class Accumulator implements ChangeSink {
+  /** How batches begun from now on treat rollups. */
+  mode: BatchMode;
+  /** Work that is cut and waits to be applied, in order. */
+  readonly queue: Work[] = [];
+  /** Position behind the last transaction seen. */
+  seenLsn: Lsn;
+
+  readonly #options: AccumulatorOptions;
+  readonly #quarantined = new Set<number>();
+  #batch: Batch;
+  #transaction: TransactionStart | null = null;
+  #skips = false;
+  #sinceSizeCheck = 0;
+  #lastRelation = -1;
+  #lastTable: TableBatch | null = null;
+
+  constructor(options: AccumulatorOptions) {
+    this.#options = options;
+    this.mode = options.mode;
+    this.seenLsn = options.startLsn;
+    this.#batch = new Batch(this.mode);
+  }
+
+  /** True between Begin and Commit. */
+  get inTransaction(): boolean {
+    return this.#transaction !== null;
+  }
+
+  /** Changes not yet cut, and bytes of the open batch. */
+  get openChanges(): number {
+    return this.#batch.changes;
+  }
+  get openBytes(): number {
+    return this.#batch.byteLength;
+  }
+  /** True when something waits to be cut or applied. */
+  get hasWork(): boolean {
+    return this.queue.length > 0 || !this.#batch.isEmpty;
+  }
+  /** True when the open batch holds whole transactions that may be applied now. */
+  get isReady(): boolean {
+    return !this.#batch.isEmpty && !this.inTransaction;
+  }
+
+  /** Ends the open batch and puts it into the queue. Inside a transaction this makes a piece. */
+  cut(): void {
+    if (this.#batch.isEmpty) {
+      this.#batch = new Batch(this.mode);
+      return;
+    }
+    this.#batch.isOpen = this.inTransaction;
+    this.queue.push(this.#batch);
+    this.#batch = new Batch(this.mode);
+    this.#lastRelation = -1;
+    if (this.#transaction !== null) this.#batch.lastCommitLsn = this.#transaction.commitLsn;
+  }
+
+  /** Leaves a table out from here on. */
+  exclude(oid: number): void {
+    this.#quarantined.add(oid);
+    this.#lastRelation = -1;
+  }
+
+  begin(transaction: TransactionStart): void {
+    this.#transaction = transaction;
+    this.#skips = transaction.commitLsn < this.#options.startLsn;
+    if (!this.#skips) this.#batch.lastCommitLsn = transaction.commitLsn;
+  }
+
+  commit(_commitLsn: Lsn, endLsn: Lsn): void {
+    const transaction = this.#transaction;
+    if (transaction === null) throw new AppError('PROTOCOL', 'Commit without Begin');
+    this.#transaction = null;
+    this.seenLsn = endLsn;
+    if (this.#skips) return;
+    this.#batch.endLsn = endLsn;
+    this.#batch.commitTimeUs = transaction.commitTimeUs;
+  }
+
+  relation(relation: RelationMessage): void {
+    const layout = this.#options.layouts.get(relation.oid);
+    if (layout === undefined || this.#quarantined.has(relation.oid)) return;
+    const difference = relationDifference(layout, relation);
+    if (difference === null) return;
+    const label = tableLabel(layout.table);
+    this.#giveUp(layout, new AppError('TABLE_QUARANTINED', `${label} has changed its shape: ${difference}`));
+  }
+
+  insert(oid: number, position: WalPosition, bytes: Buffer, newTuple: number): void {
+    const table = this.#tableOf(oid);
+    if (table === null) return;
+    this.#guard(table, position, () => table.insert(position, bytes, newTuple, this.#commitTimeUs));
+  }
+
+  update(oid: number, position: WalPosition, bytes: Buffer, tuples: UpdateTuples): void {
+    const table = this.#tableOf(oid);
+    if (table === null) return;
+    this.#guard(table, position, () => table.update(position, bytes, tuples, this.#commitTimeUs));
+  }
+
+  delete(oid: number, position: WalPosition, bytes: Buffer, tuple: DeleteTuple): void {
+    const table = this.#tableOf(oid);
+    if (table === null) return;
+    this.#guard(table, position, () => table.delete(position, bytes, tuple, this.#commitTimeUs));
+  }
+
+  truncate(oids: readonly number[], position: WalPosition): void {
+    if (this.#skips || this.#transaction === null) return;
+    const layouts = oids.map((oid) => (this.#quarantined.has(oid) ? undefined : this.#options.layouts.get(oid)));
+    const tables = layouts.filter((layout) => layout !== undefined);
+    if (tables.length === 0) return;
+    this.cut();
+    const lsn = (BigInt(position.hi) << 32n) | BigInt(position.lo);
+    const { commitLsn, commitTimeUs } = this.#transaction;
+    this.queue.push({ kind: 'truncate', tables, lsn, commitLsn, commitTimeUs });
+  }
+
+  get #commitTimeUs(): bigint {
+    return this.#transaction?.commitTimeUs ?? 0n;
+  }
+
+  #tableOf(oid: number): TableBatch | null {
+    if (this.#skips) return null;
+    if (oid === this.#lastRelation) return this.#lastTable;
+    const layout = this.#options.layouts.get(oid);
+    if (layout === undefined || this.#quarantined.has(oid)) return null;
+    let table = this.#batch.tables.get(oid);
+    if (table === undefined) {
+      table = this.#options.pool.take(layout, this.#batch.mode);
+      this.#batch.tables.set(oid, table);
+    }
+    this.#lastRelation = oid;
+    this.#lastTable = table;
+    return table;
+  }
+
+  /** Takes one change; a value that does not fit costs this table, not the stream. */
+  #guard(table: TableBatch, position: WalPosition, change: () => void): void {
+    try {
+      change();
+    } catch (error) {
+      if (isAbort(error) || !(error instanceof AppError) || error.code !== 'VALUE_UNFIT') throw error;
+      const at = formatLsn((BigInt(position.hi) << 32n) | BigInt(position.lo));
+      this.#giveUp(table.layout, new AppError('TABLE_QUARANTINED', `${error.message} (at ${at})`, { cause: error }));
+      return;
+    }
+    this.#batch.changes++;
+    if (++this.#sinceSizeCheck < SIZE_CHECK_CHANGES) return;
+    this.#sinceSizeCheck = 0;
+    if (this.#batch.byteLength > this.#options.maxBytes) this.cut();
+  }
+
+  #giveUp(layout: TableLayout, error: AppError): void {
+    this.exclude(layout.table.oid);
+    this.#options.quarantine(layout, error);
+  }
+}
+
+/** What is different between the catalogue's table and what the stream announces; null when nothing. */
+function relationDifference(layout: TableLayout, relation: RelationMessage): string | null {
+  const { columns } = layout.table;
+  if (relation.columns.length !== columns.length) return `${relation.columns.length} columns instead of ${columns.length}`;
+  for (const [i, found] of relation.columns.entries()) {
+    const expected = columns[i];
+    if (expected === undefined || expected.name !== found.name) return `column “${found.name}” where “${expected?.name}” was`;
+    if (expected.typeOid !== found.typeOid || expected.typeMod !== found.typeMod) return `column “${found.name}” has another type`;
+  }
+  return null;
+}

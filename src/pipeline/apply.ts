@@ -1,0 +1,249 @@
+/**
+ * Applies work to ClickHouse, one piece after the other, so that whatever dies and when, nothing is lost
+ * and nothing counts twice.
+ *
+ *   old states read → plan durable → pieces landed → (buckets reconciled) → applied durable → confirmed
+ *
+ * The plan says up to which commit position a batch may be in the copy, and which rollup buckets it takes
+ * old states from. After a crash everything up to that position is applied to the mirrors alone (they fold
+ * repeats by key and version) and the buckets are recomputed from them: see recovery in ARCHITECTURE.md.
+ */
+import type { ColumnBuffer } from '../codec/column.ts';
+import { encodeBlock } from '../codec/native.ts';
+import { type Checkpoint, CLEAN, isClean, mergeDirty } from '../destination/checkpoint.ts';
+import { tableNames } from '../destination/ddl.ts';
+import { insertPiece, LANDING_SETTINGS, type Patience, untilDone } from '../destination/landing.ts';
+import { lookupRows } from '../destination/lookup.ts';
+import { type PriceChange, priceEffect } from '../destination/prices.ts';
+import { type DirtyBuckets, reconcile, reloadPrices } from '../destination/rollups.ts';
+import { chIdent } from '../model/quote.ts';
+import { maxLsn, type Lsn } from '../model/lsn.ts';
+import { tableLabel } from '../model/table.ts';
+import type { Copy } from './copy.ts';
+import type { Batch, TruncateWork, Work } from './batch.ts';
+import { bucketsOf, hourOf } from './dirty.ts';
+import type { FetchedRows, Key, TableBatch } from './table-batch.ts';
+
+/** What the applier tells its owner. */
+export interface ApplierEvents {
+  /** Rows of a loading table that wait for unchanged TOAST values. */
+  readonly onIncomplete: (batch: TableBatch, rows: readonly { row: number; key: Key }[]) => Promise<void>;
+  /** Called before a mirror is emptied: chunks in flight must have come to rest when it resolves. */
+  readonly beforeTruncate: (work: TruncateWork) => Promise<void>;
+  readonly afterTruncate: (work: TruncateWork) => Promise<void>;
+}
+
+/** The writer of the copy. Not re-entrant: one `apply` at a time. */
+export class Applier {
+  /** The state as last decided; its `appliedLsn` may be ahead of {@link durableLsn}. */
+  state: Checkpoint;
+  /** Position up to which the applied state is stored: what may be confirmed. */
+  durableLsn: Lsn;
+  /** Inserts whose first attempt failed, and buckets corrected since the start. */
+  uncertainInserts = 0;
+  correctedBuckets = 0;
+  /** Old states that the mirror did not have although it should. */
+  absentRows = 0;
+
+  readonly #copy: Copy;
+  readonly #events: ApplierEvents;
+  readonly #patience: Patience;
+
+  constructor(copy: Copy, state: Checkpoint, options: { events: ApplierEvents; patience: Patience }) {
+    this.#copy = copy;
+    this.state = state;
+    this.durableLsn = state.appliedLsn;
+    this.#events = options.events;
+    this.#patience = options.patience;
+  }
+
+  /**
+   * Applies one piece of work.
+   *
+   * @param more Whether other work waits: then storing the applied position is left to its plan.
+   */
+  async apply(work: Work, more: boolean): Promise<void> {
+    if (work.kind === 'truncate') await this.#truncate(work);
+    else await this.#applyBatch(work);
+    if (!more) await this.store();
+  }
+
+  /** Announces a new writer: its epoch is in every token from here on. */
+  async takeOver(): Promise<void> {
+    await this.#write({ ...this.state, epoch: this.state.epoch + 1n });
+  }
+
+  /** Stores the state if it has moved since it was stored last. */
+  async store(): Promise<void> {
+    if (this.durableLsn === this.state.appliedLsn) return;
+    await this.#write(this.state);
+  }
+
+  /** Moves the position over WAL that holds nothing for us. Not stored by itself: see {@link store}. */
+  skipTo(lsn: Lsn): void {
+    if (lsn > this.state.appliedLsn) this.#settle(lsn, this.state.appliedCommitTimeUs);
+  }
+
+  /** Computes all rollups from the mirrors: at the end of a load, when every table of theirs is consistent. */
+  async buildRollups(): Promise<void> {
+    await this.#write({ ...this.state, dirty: { ...CLEAN, all: true }, plannedLsn: maxLsn(this.state.plannedLsn, this.state.appliedLsn) });
+    await this.#retry(() => reloadPrices(this.#copy.clickhouse, this.#copy.names));
+    await this.#reconcile({ ...CLEAN, all: true });
+    await this.#write({ ...this.state, rollupsLive: true, dirty: CLEAN, plannedLsn: 0n });
+  }
+
+  /** Reconciles what a crash left in doubt, once the stream has passed it. */
+  async recover(): Promise<void> {
+    if (this.state.rollupsLive) {
+      await this.#retry(() => reloadPrices(this.#copy.clickhouse, this.#copy.names));
+      await this.#reconcile(this.state.dirty);
+    }
+    await this.#write({ ...this.state, dirty: CLEAN, plannedLsn: 0n });
+  }
+
+  async #applyBatch(batch: Batch): Promise<void> {
+    for (const table of batch.tables.values()) await this.#resolve(table);
+    const prices = await this.#priceEffect(batch);
+    const touched = batch.mode === 'load' ? CLEAN : bucketsOf(batch, batch.mode === 'tracked' ? 'all' : 'old');
+    const dirty = mergeDirty(this.state.dirty, mergeDirty(touched, { ...CLEAN, repriced: prices.repriced }));
+    if (batch.changes > 0) await this.#write({ ...this.state, plannedLsn: maxLsn(this.state.plannedLsn, batch.lastCommitLsn), dirty });
+    const certain = await this.#land(batch, prices.reload);
+    if (batch.mode === 'deltas' && (!certain || prices.repriced.length > 0)) {
+      const doubted = certain ? CLEAN : bucketsOf(batch, 'all');
+      await this.#reconcile(mergeDirty(doubted, { ...CLEAN, repriced: prices.repriced }));
+    }
+    if (batch.endLsn !== null) this.#advance(batch, batch.endLsn);
+  }
+
+  /** After a landed batch: its whole transactions are applied. What is in doubt ends with it, unless it is a piece or a crash's. */
+  #advance(batch: Batch, endLsn: Lsn): void {
+    const { state } = this;
+    const settled = !batch.isOpen && batch.mode !== 'tracked';
+    this.state = {
+      ...state,
+      appliedLsn: maxLsn(state.appliedLsn, endLsn),
+      appliedCommitTimeUs: batch.commitTimeUs,
+      plannedLsn: settled ? 0n : state.plannedLsn,
+      dirty: settled ? CLEAN : state.dirty,
+    };
+  }
+
+  #settle(lsn: Lsn, commitTimeUs: bigint): void {
+    this.state = { ...this.state, appliedLsn: lsn, appliedCommitTimeUs: commitTimeUs };
+  }
+
+  /** Fetches the old states that the batch wants, and completes its rows with them. */
+  async #resolve(table: TableBatch): Promise<void> {
+    if (table.wanted.size === 0) return;
+    const fetched = await this.#retry(() => this.#fetch(table));
+    const { incomplete, absent } = table.resolve(fetched);
+    if (table.mode === 'deltas') this.absentRows += absent;
+    if (incomplete.length > 0) await this.#events.onIncomplete(table, incomplete);
+  }
+
+  async #fetch(table: TableBatch): Promise<FetchedRows> {
+    const { table: source, codecs } = table.layout;
+    const columns: (ColumnBuffer | undefined)[] = [];
+    const into = new Map<string, ColumnBuffer>();
+    for (const i of new Set([...source.key, ...table.wantedColumns])) {
+      const column = codecs[i]?.open({ action: 'fail', report: () => undefined });
+      columns[i] = column;
+      if (column !== undefined) into.set(source.columns[i]?.name ?? '', column);
+    }
+    const rows = await lookupRows(this.#copy.clickhouse, {
+      mirror: tableNames(this.#copy.names, source.target).mirror,
+      keyNames: source.key.map((i) => source.columns[i]?.name ?? ''),
+      keys: table.keyRows,
+      into,
+      signal: this.#patience.signal,
+    });
+    const rowOf = new Map<Key, number>();
+    for (let row = 0; row < rows; row++) rowOf.set(table.keyIn(columns, row), row);
+    return { columns, rowOf };
+  }
+
+  async #priceEffect(batch: Batch): Promise<{ reload: boolean; repriced: DirtyBuckets['repriced'] }> {
+    if (batch.mode === 'load') return { reload: false, repriced: [] };
+    const changes: PriceChange[] = [];
+    for (const { layout, columns, marks, rows } of batch.tables.values()) {
+      if (layout.role.kind !== 'prices') continue;
+      for (let row = 0; row < rows; row++) {
+        if (!marks.isRaw(row) || marks.isDeleted(row)) continue;
+        const campaignId = columns[layout.role.idColumn]?.value(row) as number;
+        const bid = columns[layout.role.bidColumn]?.value(row) as bigint;
+        changes.push({ campaignId, bid, hour: hourOf(marks.committedAtUs(row)) });
+      }
+    }
+    return await this.#retry(() => priceEffect(this.#copy.clickhouse, this.#copy.names, changes));
+  }
+
+  /** Lands the tables that prices depend on first, then the others side by side. Returns whether all was certain. */
+  async #land(batch: Batch, reload: boolean): Promise<boolean> {
+    const tables = [...batch.tables.values()].filter((table) => table.rows > 0);
+    const events = tables.filter((table) => table.layout.role.kind === 'events');
+    const others = tables.filter((table) => table.layout.role.kind !== 'events');
+    const first = await Promise.all(others.map((table) => this.#landTable(table)));
+    if (reload) await this.#retry(() => reloadPrices(this.#copy.clickhouse, this.#copy.names));
+    const second = await Promise.all(events.map((table) => this.#landTable(table)));
+    return [...first, ...second].every(Boolean);
+  }
+
+  async #landTable(table: TableBatch): Promise<boolean> {
+    const { source, epoch, seq } = { source: table.layout.table, ...this.state };
+    const block = table.encode();
+    const parts = encodeBlock(block, table.rows);
+    const columns = block.map(({ name }) => chIdent(name)).join(', ');
+    const token = `${this.#copy.pipeline}:${epoch}:${seq}:${tableLabel(source)}`;
+    const certain = await insertPiece(this.#copy.clickhouse, {
+      sql: `INSERT INTO ${tableNames(this.#copy.names, source.target).landing} (${columns}) FORMAT Native`,
+      parts,
+      settings: { ...LANDING_SETTINGS, insert_deduplication_token: token },
+      ...this.#patience,
+    });
+    if (!certain) this.uncertainInserts++;
+    return certain;
+  }
+
+  async #truncate(work: TruncateWork): Promise<void> {
+    const dirty: DirtyBuckets = this.state.rollupsLive ? { ...CLEAN, all: true } : this.state.dirty;
+    await this.#write({ ...this.state, plannedLsn: maxLsn(this.state.plannedLsn, work.commitLsn), dirty });
+    await this.#events.beforeTruncate(work);
+    for (const layout of work.tables) {
+      if (layout.history) await this.#retry(() => this.#endHistory(layout.table.target, work));
+      const { mirror } = tableNames(this.#copy.names, layout.table.target);
+      await this.#retry(() => this.#copy.clickhouse.command(`TRUNCATE TABLE ${mirror} SYNC`, { signal: this.#patience.signal }));
+    }
+    if (this.state.rollupsLive) await this.#reconcile({ ...CLEAN, all: true });
+    await this.#events.afterTruncate(work);
+  }
+
+  /** Every live row of the mirror ends in the history at the TRUNCATE. May be repeated. */
+  async #endHistory(target: string, work: TruncateWork): Promise<void> {
+    const database = chIdent(this.#copy.names.database);
+    const history = `${database}.${chIdent(`${target}_history`)}`;
+    await this.#copy.clickhouse.command(
+      `INSERT INTO ${history} SELECT * REPLACE({lsn:UInt64} AS _version, 1 AS _deleted), fromUnixTimestamp64Micro({us:Int64}, 'UTC')
+       FROM ${database}.${chIdent(target)} FINAL WHERE _deleted = 0 AND _version < {lsn:UInt64}`,
+      { params: { lsn: String(work.lsn), us: String(work.commitTimeUs) }, signal: this.#patience.signal },
+    );
+  }
+
+  async #reconcile(dirty: DirtyBuckets): Promise<void> {
+    if (isClean(dirty)) return;
+    const corrected = await this.#retry(() =>
+      reconcile(this.#copy.clickhouse, this.#copy.names, dirty, { signal: this.#patience.signal }),
+    );
+    this.correctedBuckets += corrected;
+  }
+
+  async #write(state: Checkpoint): Promise<void> {
+    const next = { ...state, seq: this.state.seq + 1n };
+    this.state = next;
+    await this.#retry(() => this.#copy.checkpoint.write(next, this.#patience.signal));
+    this.durableLsn = next.appliedLsn;
+  }
+
+  #retry<T>(action: () => Promise<T>): Promise<T> {
+    return untilDone(action, this.#patience);
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * A batch: the changes of one or more whole transactions, by table; or one piece of a transaction that is
+ * larger than a batch may be. Batches are cut by the accumulator (accumulate.ts) and applied in order.
+ */
+import type { UnfitPolicy } from '../codec/column.ts';
+import type { Lsn } from '../model/lsn.ts';
+import { type BatchMode, TableBatch, type TableLayout } from './table-batch.ts';
+
+/** Changes to apply together. */
+export class Batch {
+  readonly kind = 'batch';
+  readonly mode: BatchMode;
+  readonly tables = new Map<number, TableBatch>();
+  /** Commit position of the last transaction in it, also when that one is not complete. */
+  lastCommitLsn: Lsn = 0n;
+  /** Position behind the last complete transaction in it; null when there is none. */
+  endLsn: Lsn | null = null;
+  /** Commit time of the last complete transaction, µs since 1970. */
+  commitTimeUs = 0n;
+  /** Row changes. */
+  changes = 0;
+  /** Whether it ends inside a transaction: then it does not move the position. */
+  isOpen = false;
+
+  constructor(mode: BatchMode) {
+    this.mode = mode;
+  }
+
+  /** True when there is neither a row nor a position to carry over. */
+  get isEmpty(): boolean {
+    return this.changes === 0 && this.endLsn === null;
+  }
+
+  /** Bytes of rows held. */
+  get byteLength(): number {
+    let bytes = 0;
+    for (const table of this.tables.values()) bytes += table.byteLength;
+    return bytes;
+  }
+}
+
+/** A TRUNCATE: everything before it is applied first, everything after it later. */
+export interface TruncateWork {
+  readonly kind: 'truncate';
+  readonly tables: readonly TableLayout[];
+  readonly lsn: Lsn;
+  /** Commit position and time of its transaction. */
+  readonly commitLsn: Lsn;
+  readonly commitTimeUs: bigint;
+}
+
+/** What the applier takes from the queue. */
+export type Work = Batch | TruncateWork;
+
+/** Table batches that are not in use, by relation: their memory serves the next batch. */
+export class TableBatchPool {
+  readonly #free = new Map<TableLayout, TableBatch[]>();
+  readonly #policyOf: (layout: TableLayout) => UnfitPolicy;
+
+  constructor(policyOf: (layout: TableLayout) => UnfitPolicy) {
+    this.#policyOf = policyOf;
+  }
+
+  /** An empty batch for the table. */
+  take(layout: TableLayout, mode: BatchMode): TableBatch {
+    const batch = this.#free.get(layout)?.pop() ?? new TableBatch(layout, this.#policyOf(layout));
+    batch.clear(mode);
+    return batch;
+  }
+
+  /** Gives back what an applied batch held. */
+  release(batch: Batch): void {
+    for (const table of batch.tables.values()) {
+      const free = this.#free.get(table.layout) ?? [];
+      if (free.length < 2) free.push(table);
+      this.#free.set(table.layout, free);
+    }
+    batch.tables.clear();
+  }
+}

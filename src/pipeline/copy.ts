@@ -1,0 +1,15 @@
+/** The copy as the pipeline sees it: the server, its databases and the stores of its state. */
+import type { CheckpointStore } from '../destination/checkpoint.ts';
+import type { ClickHouse } from '../destination/client.ts';
+import type { Names } from '../destination/ddl.ts';
+import type { TableStateStore } from '../destination/table-state.ts';
+
+/** Where one pipeline writes. */
+export interface Copy {
+  readonly clickhouse: ClickHouse;
+  readonly names: Names;
+  /** Name of the pipeline: that of its slot. */
+  readonly pipeline: string;
+  readonly checkpoint: CheckpointStore;
+  readonly tables: TableStateStore;
+}

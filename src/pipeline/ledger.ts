@@ -1,0 +1,53 @@
+/**
+ * The loss ledger: every value that did not fit its column is counted, with a sample and what was stored
+ * instead. Kept per batch in memory, then in the copy (`losses`), before the batch's position is confirmed.
+ */
+import type { UnfitPolicy, UnfitValue } from '../codec/column.ts';
+import { chIdent } from '../model/quote.ts';
+import { tableLabel } from '../model/table.ts';
+import type { Copy } from './copy.ts';
+import type { TableLayout } from './table-batch.ts';
+
+interface Loss {
+  readonly table: string;
+  readonly reason: string;
+  readonly action: string;
+  readonly sample: string;
+  values: number;
+}
+
+/** Counts values that did not fit. */
+export class Ledger {
+  readonly #copy: Copy;
+  readonly #action: UnfitPolicy['action'];
+  readonly #losses = new Map<string, Loss>();
+
+  constructor(copy: Copy, action: UnfitPolicy['action']) {
+    this.#copy = copy;
+    this.#action = action;
+  }
+
+  /** What the columns of a table do with values that do not fit. */
+  policyOf(layout: TableLayout): UnfitPolicy {
+    const table = tableLabel(layout.table);
+    return { action: this.#action, report: (value) => this.#count(table, value) };
+  }
+
+  /** Stores what was counted since. */
+  async store(): Promise<void> {
+    if (this.#losses.size === 0) return;
+    const rows = [...this.#losses.values()].map((loss) => JSON.stringify({ pipeline: this.#copy.pipeline, ...loss }));
+    this.#losses.clear();
+    await this.#copy.clickhouse.insert(
+      `INSERT INTO ${chIdent(this.#copy.names.internal)}.losses (pipeline, table, reason, action, sample, values) FORMAT JSONEachRow`,
+      [Buffer.from(rows.join('\n'))],
+    );
+  }
+
+  #count(table: string, value: UnfitValue): void {
+    const key = `${table}/${value.reason}/${value.action}`;
+    const loss = this.#losses.get(key);
+    if (loss === undefined) this.#losses.set(key, { table, reason: value.reason, action: value.action, sample: value.text, values: 1 });
+    else loss.values++;
+  }
+}

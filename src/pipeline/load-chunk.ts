@@ -1,0 +1,104 @@
+/**
+ * Reads one chunk of a table with COPY (binary) and writes it to the copy, block by block, as version 0:
+ * any streamed change of the same row wins, in whatever order they arrive.
+ *
+ *   COPY frames → codec/copy-binary → columns → Native blocks → mirror (or landing, where history is kept)
+ *
+ * Reading goes on while the block before is being inserted; one block may wait per reader, which bounds
+ * the memory to twice `maxBytes` each.
+ */
+import type pg from 'pg';
+import type { ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
+import { CopyBinaryReader } from '../codec/copy-binary.ts';
+import { encodeBlock, type NamedBlockColumn } from '../codec/native.ts';
+import { tableNames } from '../destination/ddl.ts';
+import { insertPiece, LOAD_SETTINGS, type Patience } from '../destination/landing.ts';
+import { chIdent } from '../model/quote.ts';
+import { chunkQuery, type Chunk } from '../source/chunks.ts';
+import { copyOut } from '../source/copy-out.ts';
+import type { Copy } from './copy.ts';
+import { MarkColumns, PLAIN } from './marks.ts';
+import type { TableLayout } from './table-batch.ts';
+
+/** A reader of chunks of one table: its columns are reused from chunk to chunk. */
+export class ChunkReader {
+  readonly #copy: Copy;
+  readonly #layout: TableLayout;
+  readonly #columns: ColumnBuffer[];
+  readonly #maxBytes: number;
+  #inserting: Promise<unknown> = Promise.resolve();
+
+  constructor(copy: Copy, layout: TableLayout, options: { maxBytes: number; policy: UnfitPolicy }) {
+    this.#copy = copy;
+    this.#layout = layout;
+    this.#columns = layout.codecs.map((codec) => codec.open(options.policy));
+    this.#maxBytes = options.maxBytes;
+  }
+
+  /**
+   * Reads and writes one chunk.
+   *
+   * @param filenode The file the chunk was planned for.
+   * @param onRows Told of rows as they are read.
+   * @returns Rows; or `rewritten` when the table has another file by now, so that block ranges mean nothing.
+   */
+  async read(
+    client: pg.Client,
+    chunk: Chunk & { filenode: bigint },
+    options: { patience: Patience; onRows: (rows: number) => void },
+  ): Promise<number | 'rewritten'> {
+    for (const column of this.#columns) column.clear();
+    const reader = new CopyBinaryReader(this.#columns, this.#layout.codecs);
+    const onFrames = (bytes: Buffer, start: number, end: number): Promise<void> | void => {
+      const before = reader.rows;
+      reader.pushFrames(bytes, start, end);
+      options.onRows(reader.rows - before);
+      return this.#bytes >= this.#maxBytes ? this.#flush(options.patience) : undefined;
+    };
+    const outcome = await copyOut(client, chunkQuery(this.#layout.table, chunk), onFrames, {
+      signal: options.patience.signal,
+      unlessRewritten: { table: this.#layout.table, filenode: String(chunk.filenode) },
+    });
+    if (outcome === 'rewritten') return 'rewritten';
+    reader.end();
+    await this.#flush(options.patience);
+    await this.#inserting;
+    return reader.rows;
+  }
+
+  get #rows(): number {
+    return this.#columns[0]?.length ?? 0;
+  }
+
+  get #bytes(): number {
+    return this.#columns.reduce((bytes, column) => bytes + column.byteLength, 0);
+  }
+
+  /** Hands the rows over to an insert; resolves as soon as reading may go on. */
+  async #flush(patience: Patience): Promise<void> {
+    const rows = this.#rows;
+    if (rows === 0) return;
+    await this.#inserting;
+    const { sql, block } = this.#block(rows);
+    // Copied, as the columns are filled again while these bytes travel.
+    const parts = encodeBlock(block, rows).map((part) => Buffer.from(part));
+    for (const column of this.#columns) column.clear();
+    const inserting = insertPiece(this.#copy.clickhouse, { sql, parts, settings: LOAD_SETTINGS, ...patience });
+    // A rejection is met by the next flush or the end of the chunk; until then it must not be unhandled.
+    inserting.catch(() => undefined);
+    this.#inserting = inserting;
+  }
+
+  #block(rows: number): { sql: string; block: NamedBlockColumn[] } {
+    const { table, history } = this.#layout;
+    const names = tableNames(this.#copy.names, table.target);
+    const block: NamedBlockColumn[] = table.columns.map((column, i) => ({ name: column.name, column: this.#columns[i] as ColumnBuffer }));
+    if (history) {
+      const marks = new MarkColumns();
+      for (let row = 0; row < rows; row++) marks.append(PLAIN, 0, 0, 0n);
+      block.push(...marks.columns({ signed: false, history }));
+    }
+    const columns = block.map(({ name }) => chIdent(name)).join(', ');
+    return { sql: `INSERT INTO ${history ? names.landing : names.mirror} (${columns}) FORMAT Native`, block };
+  }
+}

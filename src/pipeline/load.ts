@@ -1,0 +1,342 @@
+/**
+ * The load: brings every table into the copy, in chunks, while its changes stream.
+ *
+ *   waiting ─(older transactions ended)─► loading ─(last chunk in)─► catching_up ─(stream passed it)─► live
+ *
+ * Each chunk is read in its own short transaction, at its own time. Why that is exact:
+ * - the slot exists first, and nothing is read before every transaction that ran at that time has ended;
+ * - rows of chunks carry version 0: any change of the stream wins, deletes leave tombstones;
+ * - a TRUNCATE discards what was read before it, also what is in flight: the load starts over;
+ * - a row whose unchanged TOAST values came before the row itself is read again by key;
+ * - a table is called live once the stream has passed the WAL position taken after its last chunk.
+ */
+import { once } from 'node:events';
+import type pg from 'pg';
+import type { UnfitPolicy } from '../codec/column.ts';
+import { type Patience, untilDone } from '../destination/landing.ts';
+import type { ChunkState, TableState } from '../destination/table-state.ts';
+import { AppError } from '../model/errors.ts';
+import { type Lsn, NO_LSN } from '../model/lsn.ts';
+import { type SourceTable, tableLabel } from '../model/table.ts';
+import type { Log } from '../telemetry/log.ts';
+import { planChunks } from '../source/chunks.ts';
+import { connectPostgres } from '../source/connection.ts';
+import { currentLsn, waitForOlderTransactions } from '../source/slot.ts';
+import type { Copy } from './copy.ts';
+import { ChunkReader } from './load-chunk.ts';
+import { settleIncomplete } from './settle.ts';
+import type { TableLayout } from './table-batch.ts';
+
+/** How far one table's load is, for people. */
+export interface LoadProgress extends TableState {
+  readonly rowsLoaded: number;
+  readonly chunksDone: number;
+}
+
+/** What the loader needs. */
+export interface LoaderOptions {
+  readonly copy: Copy;
+  readonly url: string;
+  readonly layouts: readonly TableLayout[];
+  readonly states: ReadonlyMap<string, TableState>;
+  readonly connections: number;
+  readonly chunkRows: number;
+  readonly chunkBytes: number;
+  readonly policyOf: (layout: TableLayout) => UnfitPolicy;
+  readonly patience: Patience;
+  readonly log: Log;
+  /** A table whose rows cannot be taken: its changes are left out from here on. */
+  readonly onQuarantine: (layout: TableLayout) => void;
+}
+
+interface Attempt {
+  readonly controller: AbortController;
+  /** Resolves when nothing of the attempt runs any more. */
+  readonly settled: Promise<void>;
+  /** Resolves when the load may start over. */
+  gate: Promise<void>;
+  open: () => void;
+}
+
+/** Loads the tables that are not live yet. */
+export class Loader {
+  readonly #options: LoaderOptions;
+  readonly #states = new Map<string, TableState>();
+  readonly #rowsLoaded = new Map<string, number>();
+  readonly #chunksDone = new Map<string, number>();
+  readonly #attempts = new Map<string, Attempt>();
+  readonly #incomplete = new Set<string>();
+  /** Whom the load waits for before it may begin, in words; empty when for nobody. */
+  waitingFor = '';
+
+  constructor(options: LoaderOptions) {
+    this.#options = options;
+    for (const [label, state] of options.states) this.#states.set(label, state);
+  }
+
+  /** Where each table stands. */
+  get progress(): LoadProgress[] {
+    return [...this.#states.values()].map((state) => ({
+      ...state,
+      rowsLoaded: this.#rowsLoaded.get(state.table) ?? 0,
+      chunksDone: this.#chunksDone.get(state.table) ?? 0,
+    }));
+  }
+
+  /** True when the table is equal to the source at every applied position. */
+  isLive(label: string): boolean {
+    return this.#states.get(label)?.phase === 'live';
+  }
+
+  /** True when no table is still on its way; quarantined ones do not count. */
+  get isDone(): boolean {
+    return [...this.#states.values()].every(({ phase }) => phase === 'live' || phase === 'quarantined');
+  }
+
+  /** Runs the load to its end; rejects when it cannot go on. */
+  async run(): Promise<void> {
+    await this.#recount();
+    const pending = this.#options.layouts.filter(({ table }) => this.#isPending(table));
+    if (pending.length === 0) return;
+    if (pending.some(({ table }) => this.#state(table).phase === 'waiting')) await this.#waitForOlder();
+    for (const layout of pending) await this.#loadTable(layout);
+  }
+
+  /** The stream has passed `lsn`: tables whose last chunk lies before it are live now. */
+  async onPosition(lsn: Lsn): Promise<void> {
+    for (const layout of this.#options.layouts) {
+      const state = this.#state(layout.table);
+      if (state.phase !== 'catching_up' || state.loadEndLsn > lsn) continue;
+      if (this.#incomplete.delete(state.table)) await this.#finish(layout);
+      else await this.#write({ ...state, phase: 'live' });
+    }
+  }
+
+  /** Rows of a table wait for unchanged TOAST values (already noted in the copy). */
+  async onIncomplete(layout: TableLayout): Promise<void> {
+    const label = tableLabel(layout.table);
+    if (this.#state(layout.table).phase === 'live') await this.#settle(layout);
+    else this.#incomplete.add(label);
+  }
+
+  /** Stops reading a table and waits until nothing of it is in flight. Its load rests until {@link restart}. */
+  async rest(table: SourceTable): Promise<void> {
+    const attempt = this.#attempts.get(tableLabel(table));
+    if (attempt === undefined) return;
+    attempt.gate = new Promise((resolve) => {
+      attempt.open = resolve;
+    });
+    attempt.controller.abort();
+    await attempt.settled;
+  }
+
+  /** Lets a resting load start over. */
+  restart(table: SourceTable): void {
+    this.#attempts.get(tableLabel(table))?.open();
+  }
+
+  /** Marks a table as not followed any more. */
+  async quarantine(layout: TableLayout, error: AppError): Promise<void> {
+    await this.#write({ ...this.#state(layout.table), phase: 'quarantined', reason: error.message });
+  }
+
+  /** Generation of a table's load. */
+  generation(table: SourceTable): number {
+    return this.#state(table).generation;
+  }
+
+  #isPending(table: SourceTable): boolean {
+    const { phase } = this.#state(table);
+    return phase === 'waiting' || phase === 'loading';
+  }
+
+  async #recount(): Promise<void> {
+    for (const [label, state] of this.#states) {
+      const { tables } = this.#options.copy;
+      const chunks = (await tables.readChunks(label, state.generation)).filter((chunk) => chunk.done);
+      this.#chunksDone.set(label, chunks.length);
+      this.#rowsLoaded.set(label, chunks.reduce((rows, chunk) => rows + chunk.rows, 0));
+      if ((await tables.readIncomplete(label, state.generation)).length > 0) this.#incomplete.add(label);
+    }
+  }
+
+  async #waitForOlder(): Promise<void> {
+    const { signal } = this.#options.patience;
+    const client = await connectPostgres(this.#options.url, { applicationName: 'millrace load' });
+    try {
+      await waitForOlderTransactions(client, {
+        signal,
+        onWait: (older) => {
+          this.waitingFor = older.map(({ pid, ageSeconds }) => `${pid ?? 'prepared'} (${ageSeconds} s)`).join(', ');
+        },
+      });
+    } finally {
+      this.waitingFor = '';
+      await client.end();
+    }
+  }
+
+  /** Loads one table, from the start again as often as a TRUNCATE or a rewrite demands it. */
+  async #loadTable(layout: TableLayout): Promise<void> {
+    const { signal } = this.#options.patience;
+    for (;;) {
+      const controller = new AbortController();
+      const work = this.#loadOnce(layout, AbortSignal.any([signal, controller.signal]));
+      const settled = work.then(() => undefined, () => undefined);
+      const attempt: Attempt = { controller, settled, gate: Promise.resolve(), open: () => undefined };
+      this.#attempts.set(tableLabel(layout.table), attempt);
+      try {
+        if ((await work) === 'loaded') return;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!controller.signal.aborted) return await this.#onFailure(layout, error);
+      } finally {
+        if (!controller.signal.aborted) this.#attempts.delete(tableLabel(layout.table));
+      }
+      await Promise.race([attempt.gate, once(signal, 'abort')]);
+      signal.throwIfAborted();
+      await this.#startOver(layout);
+    }
+  }
+
+  async #onFailure(layout: TableLayout, error: unknown): Promise<void> {
+    if (!(error instanceof AppError) || error.code !== 'VALUE_UNFIT') throw error;
+    this.#options.onQuarantine(layout);
+    await this.quarantine(layout, error);
+  }
+
+  async #startOver(layout: TableLayout): Promise<void> {
+    const state = this.#state(layout.table);
+    this.#rowsLoaded.set(state.table, 0);
+    this.#chunksDone.set(state.table, 0);
+    this.#incomplete.delete(state.table);
+    await this.#write({ ...state, phase: 'loading', generation: state.generation + 1, chunksTotal: 0 });
+  }
+
+  async #loadOnce(layout: TableLayout, signal: AbortSignal): Promise<'loaded' | 'rewritten'> {
+    const chunks = await this.#chunksOf(layout);
+    const open = chunks.filter((chunk) => !chunk.done);
+    const abort = new AbortController();
+    const patience = { ...this.#options.patience, signal: AbortSignal.any([signal, abort.signal]) };
+    const readers = Array.from({ length: Math.min(this.#options.connections, open.length) }, () => this.#readChunks(layout, open, patience));
+    const outcomes = await Promise.all(readers.map((reader) => reader.catch((error: unknown) => {
+      abort.abort();
+      throw error;
+    }))).finally(() => Promise.allSettled(readers));
+    if (outcomes.includes('rewritten')) return 'rewritten';
+    await this.#finish(layout);
+    return 'loaded';
+  }
+
+  /** The chunks of the present generation: those planned before, or a new plan. */
+  async #chunksOf(layout: TableLayout): Promise<ChunkState[]> {
+    const { copy, url, chunkRows, patience } = this.#options;
+    const state = this.#state(layout.table);
+    const label = state.table;
+    if (state.phase === 'loading' && state.chunksTotal > 0) return await copy.tables.readChunks(label, state.generation);
+    return await untilDone(async () => {
+      const client = await connectPostgres(url, { applicationName: 'millrace load' });
+      try {
+        const plan = await planChunks(client, layout.table, { targetRows: chunkRows });
+        const chunks = plan.chunks.map((chunk, i) => ({ ...chunk, chunk: i, rows: 0, done: false }));
+        await copy.tables.writeChunks(label, state.generation, chunks, patience.signal);
+        const planned = { phase: 'loading' as const, filenode: BigInt(plan.filenode), chunksTotal: chunks.length };
+        await this.#write({ ...state, ...planned, rowsEstimated: plan.estimatedRows ?? 0 });
+        return chunks;
+      } finally {
+        await client.end();
+      }
+    }, patience);
+  }
+
+  /** One reader: takes open chunks until none is left. A lost connection costs the chunk, not the load. */
+  async #readChunks(layout: TableLayout, open: ChunkState[], patience: Patience): Promise<'loaded' | 'rewritten'> {
+    const reader = new ChunkReader(this.#options.copy, layout, { maxBytes: this.#options.chunkBytes, policy: this.#options.policyOf(layout) });
+    let client: pg.Client | null = null;
+    try {
+      for (let chunk = open.shift(); chunk !== undefined; chunk = open.shift()) {
+        const present: ChunkState = chunk;
+        const rows = await untilDone(async () => {
+          client ??= await connectPostgres(this.#options.url, { applicationName: 'millrace load' });
+          return await this.#readChunk(reader, { client, layout, chunk: present, patience }).catch(async (error: unknown) => {
+            await client?.end().catch(() => undefined);
+            client = null;
+            if (error instanceof AppError && error.code === 'VALUE_UNFIT') return error;
+            throw error;
+          });
+        }, patience);
+        if (rows instanceof AppError) throw rows;
+        if (rows === 'rewritten') return 'rewritten';
+      }
+      return 'loaded';
+    } finally {
+      await (client as pg.Client | null)?.end();
+    }
+  }
+
+  async #readChunk(
+    reader: ChunkReader,
+    job: { client: pg.Client; layout: TableLayout; chunk: ChunkState; patience: Patience },
+  ): Promise<number | 'rewritten'> {
+    const state = this.#state(job.layout.table);
+    const label = state.table;
+    const before = this.#rowsLoaded.get(label) ?? 0;
+    let read = 0;
+    const onRows = (rows: number): void => {
+      read += rows;
+      this.#rowsLoaded.set(label, (this.#rowsLoaded.get(label) ?? 0) + rows);
+    };
+    try {
+      const rows = await reader.read(job.client, { ...job.chunk, filenode: state.filenode }, { patience: job.patience, onRows });
+      if (rows === 'rewritten') return rows;
+      await this.#options.copy.tables.writeChunks(label, state.generation, [{ ...job.chunk, rows, done: true }], job.patience.signal);
+      this.#chunksDone.set(label, (this.#chunksDone.get(label) ?? 0) + 1);
+      return rows;
+    } catch (error) {
+      this.#rowsLoaded.set(label, Math.max(before, (this.#rowsLoaded.get(label) ?? 0) - read));
+      throw error;
+    }
+  }
+
+  /** After the last chunk: open rows are completed, and the position is taken that the stream has to pass. */
+  async #finish(layout: TableLayout): Promise<void> {
+    await this.#settle(layout);
+    await untilDone(async () => {
+      const client = await connectPostgres(this.#options.url, { applicationName: 'millrace load' });
+      try {
+        await this.#write({ ...this.#state(layout.table), phase: 'catching_up', loadEndLsn: await currentLsn(client) });
+      } finally {
+        await client.end();
+      }
+    }, this.#options.patience);
+  }
+
+  async #settle(layout: TableLayout): Promise<void> {
+    this.#incomplete.delete(tableLabel(layout.table));
+    const { copy, url, patience, policyOf } = this.#options;
+    const generation = this.generation(layout.table);
+    await untilDone(() => settleIncomplete(copy, layout, { url, generation, policy: policyOf(layout), patience }), patience);
+  }
+
+  #state(table: SourceTable): TableState {
+    const label = tableLabel(table);
+    const fresh: TableState = {
+      table: label,
+      target: table.target,
+      phase: 'waiting',
+      generation: 1,
+      filenode: 0n,
+      chunksTotal: 0,
+      rowsEstimated: 0,
+      loadEndLsn: NO_LSN,
+      reason: '',
+    };
+    return this.#states.get(label) ?? fresh;
+  }
+
+  async #write(state: TableState): Promise<void> {
+    this.#options.log.debug({ table: state.table, phase: state.phase, generation: state.generation }, 'table state');
+    this.#states.set(state.table, state);
+    await untilDone(() => this.#options.copy.tables.writeTable(state, this.#options.patience.signal), this.#options.patience);
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The columns that Millrace adds to every landing row: version, deleted, sign, raw (and the commit time
+ * for tables with history). Filled per row by the batch, not by PostgreSQL's bytes.
+ */
+import type { NamedBlockColumn } from '../codec/native.ts';
+
+/** What one landing row is for. */
+export interface Mark {
+  /** 1: the row carries the present state, it goes to the mirror (and to the history). */
+  readonly raw: 0 | 1;
+  /** 1: the present state is that the row is gone. */
+  readonly deleted: 0 | 1;
+  /** −1 takes an old state out of the rollup, +1 puts a new one in, 0 touches no rollup. */
+  readonly sign: -1 | 0 | 1;
+}
+
+/** A live row outside of rollups, one put into a rollup, an old state taken out, and a tombstone. */
+export const PLAIN: Mark = { raw: 1, deleted: 0, sign: 0 };
+export const ADDED: Mark = { raw: 1, deleted: 0, sign: 1 };
+export const RETRACTED: Mark = { raw: 0, deleted: 0, sign: -1 };
+export const TOMBSTONE: Mark = { raw: 1, deleted: 1, sign: 0 };
+
+/** The marks of a batch's rows, one entry per row in each array. */
+export class MarkColumns {
+  /** Versions as pairs of little-endian words (lo, hi): a UInt64 in memory. */
+  #version = new Uint32Array(2048);
+  #deleted = new Uint8Array(1024);
+  #sign = new Int8Array(1024);
+  #raw = new Uint8Array(1024);
+  #committedAtUs = new BigInt64Array(1024);
+  #rows = 0;
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Appends one row's marks. `hi`, `lo`: the WAL position of its change. */
+  append(mark: Mark, hi: number, lo: number, committedAtUs: bigint): void {
+    if (this.#rows === this.#raw.length) this.#grow();
+    const row = this.#rows++;
+    this.#version[row * 2] = lo;
+    this.#version[row * 2 + 1] = hi;
+    this.#deleted[row] = mark.deleted;
+    this.#sign[row] = mark.sign;
+    this.#raw[row] = mark.raw;
+    this.#committedAtUs[row] = committedAtUs;
+  }
+
+  isRaw(row: number): boolean {
+    return this.#raw[row] === 1;
+  }
+
+  isDeleted(row: number): boolean {
+    return this.#deleted[row] === 1;
+  }
+
+  sign(row: number): number {
+    return this.#sign[row] ?? 0;
+  }
+
+  /** The WAL position of the row's change. */
+  version(row: number): bigint {
+    return (BigInt(this.#version[row * 2 + 1] ?? 0) << 32n) | BigInt(this.#version[row * 2] ?? 0);
+  }
+
+  committedAtUs(row: number): bigint {
+    return this.#committedAtUs[row] ?? 0n;
+  }
+
+  /** Makes a row go nowhere: neither mirror nor rollup. */
+  silence(row: number): void {
+    this.#raw[row] = 0;
+    this.#sign[row] = 0;
+  }
+
+  clear(): void {
+    this.#rows = 0;
+  }
+
+  /** The columns in Native form; views, valid until the next change. `signed` false sends all signs as 0. */
+  columns(options: { signed: boolean; history: boolean }): NamedBlockColumn[] {
+    const rows = this.#rows;
+    const sign = options.signed ? this.#sign.subarray(0, rows) : new Int8Array(rows);
+    const columns = [
+      fixed('_version', 'UInt64', this.#version.subarray(0, rows * 2), rows),
+      fixed('_deleted', 'UInt8', this.#deleted.subarray(0, rows), rows),
+      fixed('_sign', 'Int8', sign, rows),
+      fixed('_raw', 'UInt8', this.#raw.subarray(0, rows), rows),
+    ];
+    if (options.history) columns.push(fixed('_committed_at', "DateTime64(6, 'UTC')", this.#committedAtUs.subarray(0, rows), rows));
+    return columns;
+  }
+
+  #grow(): void {
+    this.#version = copied(new Uint32Array(this.#version.length * 2), this.#version);
+    this.#deleted = copied(new Uint8Array(this.#deleted.length * 2), this.#deleted);
+    this.#sign = copied(new Int8Array(this.#sign.length * 2), this.#sign);
+    this.#raw = copied(new Uint8Array(this.#raw.length * 2), this.#raw);
+    this.#committedAtUs = copied(new BigInt64Array(this.#committedAtUs.length * 2), this.#committedAtUs);
+  }
+}
+
+function copied<T extends { set(source: T): void }>(target: T, source: T): T {
+  target.set(source);
+  return target;
+}
+
+function fixed(name: string, clickhouseType: string, values: NodeJS.TypedArray, rows: number): NamedBlockColumn {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { name, column: { clickhouseType, length: rows, encode: (parts) => void parts.push(bytes) } };
+}

@@ -1,0 +1,51 @@
+/** What a pipeline is told: the options of the configuration that concern it. */
+import type { Config } from '../config/options.ts';
+import type { Log } from '../telemetry/log.ts';
+
+/** Options of a pipeline, with both URLs known. */
+export interface PipelineOptions
+  extends Pick<
+    Config,
+    | 'slot'
+    | 'publication'
+    | 'database'
+    | 'internalDatabase'
+    | 'includeTables'
+    | 'excludeTables'
+    | 'unfitPolicy'
+    | 'loadConnections'
+    | 'chunkRows'
+    | 'chunkBytes'
+    | 'batchMaxBytes'
+    | 'minFlushIntervalMs'
+  > {
+  readonly postgresUrl: string;
+  readonly clickhouseUrl: string;
+  readonly log: Log;
+  /** Stops the pipeline: cleanly, within seconds. */
+  readonly signal: AbortSignal;
+  /** Told whenever something has moved; cheap, called often. */
+  readonly onProgress?: (pipeline: PipelineProgress) => void;
+}
+
+/** What a running pipeline says of itself. */
+export interface PipelineProgress {
+  readonly phase: 'starting' | 'loading' | 'recovering' | 'streaming' | 'reconnecting';
+  readonly tables: readonly {
+    readonly table: string;
+    readonly phase: string;
+    readonly rowsLoaded: number;
+    readonly rowsEstimated: number;
+  }[];
+  /** Row changes applied since the process started. */
+  readonly changes: number;
+  readonly appliedLsn: bigint;
+  /** µs since 1970, 0 before the first transaction. */
+  readonly appliedCommitTimeUs: bigint;
+  /** Position the server has told to have. */
+  readonly sourceLsn: bigint;
+  /** Everything the source had committed when it was last asked is in the copy, and all tables are live. */
+  readonly caughtUp: boolean;
+  /** Whom the load waits for, in words. */
+  readonly waitingFor: string;
+}

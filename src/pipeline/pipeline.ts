@@ -1,0 +1,55 @@
+/**
+ * The pipeline: sessions, one after the other, until it is told to stop.
+ *
+ *   prepare ─► session (load, stream, apply) ─► (connection lost) ─► prepare ─► session …
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ERRORS, isAbort, AppError } from '../model/errors.ts';
+import { openCopy, prepare } from './prepare.ts';
+import type { PipelineOptions } from './options.ts';
+import { Session } from './session.ts';
+
+const FIRST_DELAY_MS = 200;
+const MAX_DELAY_MS = 10_000;
+/** A session that lasted so long counts as a success: the next wait is short again. */
+const STABLE_MS = 30_000;
+
+/**
+ * Runs until `options.signal` aborts.
+ *
+ * Lost connections are waited out, with a rising delay; everything that needs the operator is thrown.
+ *
+ * @throws {AppError} see `prepare` and the error table: those whose remedy is not `retry`.
+ */
+export async function runPipeline(options: PipelineOptions): Promise<void> {
+  const { signal, log } = options;
+  const copy = openCopy(options);
+  await using _ = copy.clickhouse;
+  for (let attempt = 1; !signal.aborted; attempt++) {
+    const startedAt = performance.now();
+    try {
+      const session = new Session(await prepare(copy, options), options);
+      await session.run();
+      return;
+    } catch (error) {
+      if (signal.aborted && isAbort(error)) return;
+      if (!isRetryable(error, attempt)) throw error;
+      if (performance.now() - startedAt > STABLE_MS) attempt = 1;
+      const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1));
+      log.warn({ err: error, attempt, delayMs }, 'the session ended, starting another');
+      await sleep(delayMs, undefined, { signal }).catch((reason: unknown) => {
+        if (!isAbort(reason)) throw reason;
+      });
+    }
+  }
+}
+
+/**
+ * Whether another session may succeed. A slot that is busy at the start belongs to somebody else; later it
+ * is our own walsender that has not yet noticed that we are gone.
+ */
+function isRetryable(error: unknown, attempt: number): boolean {
+  if (!(error instanceof AppError)) return false;
+  if (error.code === 'SLOT_BUSY') return attempt > 1;
+  return ERRORS[error.code].remedy === 'retry';
+}

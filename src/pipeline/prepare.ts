@@ -1,0 +1,163 @@
+/**
+ * Everything before the first byte of the stream: the tables, the objects of the copy, publication, slot and
+ * checkpoint. Nothing is touched before the source has been checked; every step may be repeated.
+ *
+ * | checkpoint | slot                    | meaning                        | what happens                     |
+ * |------------|-------------------------|--------------------------------|----------------------------------|
+ * | none       | none                    | first start                    | slot, then checkpoint            |
+ * | none       | there, not in use       | the first start was cut short  | slot made anew, then checkpoint  |
+ * | there      | there, at or before it  | a restart                      | stream from the checkpoint       |
+ * | there      | there, ahead of it      | changes are gone from the slot | SLOT_AHEAD                       |
+ * | there      | none, or lost           | the source forgot us           | SLOT_LOST                        |
+ * | any        | in use                  | another process streams        | SLOT_BUSY                        |
+ */
+import type pg from 'pg';
+import { codecFor } from '../codec/codecs.ts';
+import { type Checkpoint, CheckpointStore, CLEAN } from '../destination/checkpoint.ts';
+import { ClickHouse } from '../destination/client.ts';
+import { createTableStatements, type Names, tableNames } from '../destination/ddl.ts';
+import { migrateClickHouse } from '../destination/schema.ts';
+import { type TableState, TableStateStore } from '../destination/table-state.ts';
+import { AppError } from '../model/errors.ts';
+import { formatLsn } from '../model/lsn.ts';
+import { hasHistory, isAdSchema, isAdTable, roleOf } from '../model/roles.ts';
+import { type SourceTable, tableLabel } from '../model/table.ts';
+import { readTables } from '../source/catalog.ts';
+import { connectPostgres, pgRows } from '../source/connection.ts';
+import { ensurePublication } from '../source/publication.ts';
+import { createSlot, dropSlot, inspectSlot, type SlotState } from '../source/slot.ts';
+import type { Copy } from './copy.ts';
+import type { PipelineOptions } from './options.ts';
+import type { TableLayout } from './table-batch.ts';
+
+/** A pipeline that is ready to stream. */
+export interface Prepared {
+  readonly copy: Copy;
+  readonly layouts: readonly TableLayout[];
+  readonly checkpoint: Checkpoint;
+  readonly states: ReadonlyMap<string, TableState>;
+  /** The ad schema is in use: there are rollups to keep. */
+  readonly adSchema: boolean;
+}
+
+/** Opens the connection to the copy. The caller disposes of its `clickhouse`. */
+export function openCopy(options: PipelineOptions): Copy {
+  const names: Names = { database: options.database, internal: options.internalDatabase };
+  const clickhouse = new ClickHouse(options.clickhouseUrl);
+  return {
+    clickhouse,
+    names,
+    pipeline: options.slot,
+    checkpoint: new CheckpointStore(clickhouse, names, options.slot),
+    tables: new TableStateStore(clickhouse, names, options.slot),
+  };
+}
+
+/**
+ * Brings source and copy into a state to stream from.
+ *
+ * @throws {AppError} `TYPE_UNSUPPORTED`, `TABLE_UNSUITABLE`, `SLOT_BUSY`, `SLOT_LOST`, `SLOT_AHEAD`, `NOT_EMPTY`,
+ *   `SOURCE_CHANGED`, and those of connections and migrations.
+ */
+export async function prepare(copy: Copy, options: PipelineOptions): Promise<Prepared> {
+  const client = await connectPostgres(options.postgresUrl);
+  try {
+    const tables = await readTables(client, { include: options.includeTables, exclude: options.excludeTables });
+    const { layouts, adSchema } = layoutsOf(tables);
+    const slot = await inspectSlot(client, options.slot);
+    if (slot?.active === true) {
+      throw new AppError('SLOT_BUSY', `replication slot “${options.slot}” is in use by process ${slot.activePid} of PostgreSQL`);
+    }
+    await migrateClickHouse(copy.clickhouse, copy.names, { pipeline: copy.pipeline, adSchema, url: options.clickhouseUrl });
+    for (const layout of layouts) await createMirror(copy, layout);
+    const found = await copy.checkpoint.read();
+    const sourceId = await identify(client);
+    if (found !== null) checkContinuity(found, slot, sourceId);
+    else await assertEmpty(copy, layouts);
+    await ensurePublication(client, options.publication, tables);
+    const checkpoint = found ?? (await firstCheckpoint(client, copy, { slot, sourceId, name: options.slot }));
+    const states = await copy.tables.readTables();
+    return { copy, layouts, checkpoint, states, adSchema };
+  } finally {
+    await client.end();
+  }
+}
+
+/** Codecs and roles of the tables. @throws {AppError} `TYPE_UNSUPPORTED` naming table and column. */
+export function layoutsOf(tables: readonly SourceTable[]): { layouts: TableLayout[]; adSchema: boolean } {
+  const adSchema = isAdSchema(tables);
+  const layouts = tables.map((table): TableLayout => {
+    if (table.replicaIdentity === 'i' || table.replicaIdentity === 'n') {
+      throw new AppError('TABLE_UNSUITABLE', `${tableLabel(table)} has REPLICA IDENTITY ${table.replicaIdentity === 'i' ? 'USING INDEX' : 'NOTHING'}: set it to DEFAULT or FULL`);
+    }
+    const codecs = table.columns.map((column) => {
+      try {
+        return codecFor(column);
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        throw new AppError(error.code, `${tableLabel(table)}: ${error.message}`, { cause: error, details: error.details });
+      }
+    });
+    return { table, codecs, role: roleOf(table, adSchema), history: hasHistory(table, adSchema) };
+  });
+  return { layouts, adSchema };
+}
+
+/** The ad tables come from sql/clickhouse; everything else is made here. */
+async function createMirror(copy: Copy, layout: TableLayout): Promise<void> {
+  if (layout.role.kind !== 'plain' || (layout.history && isAdTable(layout.table))) return;
+  for (const statement of createTableStatements(copy.names, layout.table, layout.codecs)) {
+    await copy.clickhouse.command(statement);
+  }
+}
+
+/** A restart continues where the copy stands, or says why it cannot. */
+function checkContinuity(found: Checkpoint, slot: SlotState | null, sourceId: string): void {
+  if (found.sourceId !== sourceId) {
+    throw new AppError('SOURCE_CHANGED', `the copy belongs to source ${found.sourceId}, this one is ${sourceId}`);
+  }
+  if (slot === null) throw new AppError('SLOT_LOST', 'the copy has a checkpoint, but its replication slot does not exist any more');
+  if (slot.walStatus === 'lost' || slot.confirmedFlushLsn === null) {
+    throw new AppError('SLOT_LOST', `PostgreSQL has invalidated the replication slot “${slot.name}” (${slot.invalidationReason ?? slot.walStatus})`);
+  }
+  if (slot.confirmedFlushLsn > found.appliedLsn) {
+    const positions = `${formatLsn(slot.confirmedFlushLsn)}, the copy at ${formatLsn(found.appliedLsn)}`;
+    throw new AppError('SLOT_AHEAD', `the replication slot “${slot.name}” stands at ${positions}`);
+  }
+}
+
+/** Loading into mirrors that hold rows of who knows what would leave ghosts. */
+async function assertEmpty(copy: Copy, layouts: readonly TableLayout[]): Promise<void> {
+  for (const { table } of layouts) {
+    const { mirror } = tableNames(copy.names, table.target);
+    const rows = await copy.clickhouse.rows(`SELECT 1 FROM ${mirror} LIMIT 1`);
+    if (rows.length > 0) throw new AppError('NOT_EMPTY', `${mirror} has rows, but there is no checkpoint that says where they come from`);
+  }
+}
+
+async function firstCheckpoint(
+  client: pg.Client,
+  copy: Copy,
+  first: { slot: SlotState | null; sourceId: string; name: string },
+): Promise<Checkpoint> {
+  if (first.slot !== null) await dropSlot(client, first.name);
+  const startLsn = await createSlot(client, first.name);
+  const checkpoint: Checkpoint = {
+    epoch: 0n,
+    seq: 1n,
+    appliedLsn: startLsn,
+    appliedCommitTimeUs: 0n,
+    plannedLsn: 0n,
+    dirty: CLEAN,
+    rollupsLive: false,
+    sourceId: first.sourceId,
+  };
+  await copy.checkpoint.write(checkpoint);
+  return checkpoint;
+}
+
+/** The cluster and the database: LSNs of two clusters cannot be compared. */
+async function identify(client: pg.Client): Promise<string> {
+  const [row] = await pgRows(client, 'SELECT system_identifier::text AS id, current_database() AS database FROM pg_control_system()');
+  return `${row?.['id']}/${row?.['database']}`;
+}

@@ -1,0 +1,299 @@
+/**
+ * One connection's life: from an open stream to its end. This is the loop of ARCHITECTURE.md:
+ *
+ *   stream ─► accumulate ─► apply (plan, land, reconcile, store) ─► confirm
+ *   load ────────────────────┘
+ *
+ * Whatever ends it, the next session begins at the checkpoint.
+ */
+import type { UnfitPolicy } from '../codec/column.ts';
+import type { Patience } from '../destination/landing.ts';
+import { mostActiveParts } from '../destination/parts.ts';
+import { AppError } from '../model/errors.ts';
+import type { Lsn } from '../model/lsn.ts';
+import { tableLabel } from '../model/table.ts';
+import { openStream, type ReplicationStream } from '../source/stream.ts';
+import { Accumulator } from './accumulate.ts';
+import { Applier } from './apply.ts';
+import { TableBatchPool, type Work } from './batch.ts';
+import { keyText } from './key-text.ts';
+import { Loader } from './load.ts';
+import { Ledger } from './ledger.ts';
+import type { PipelineOptions, PipelineProgress } from './options.ts';
+import { flushDelayMs } from './pacing.ts';
+import type { Prepared } from './prepare.ts';
+import type { BatchMode, TableBatch, TableLayout } from './table-batch.ts';
+import { Wake } from './wake.ts';
+
+/** Cut batches that may wait while one is being applied; then the stream pauses. */
+const MAX_QUEUED = 2;
+/** How often an idle position is stored, and parts are counted, ms. */
+const IDLE_STORE_MS = 5_000;
+const PARTS_INTERVAL_MS = 1_000;
+
+/** Streams and loads until it is stopped or fails. */
+export class Session {
+  readonly #prepared: Prepared;
+  readonly #options: PipelineOptions;
+  readonly #patience: Patience;
+  readonly #wake = new Wake();
+  readonly #pool: TableBatchPool;
+  readonly #ledger: Ledger;
+  readonly #loader: Loader;
+  readonly #applier: Applier;
+  readonly #accumulator: Accumulator;
+  /** Positions up to here may have been applied by a session that died; null when nothing is in doubt. */
+  #recoverUntil: Lsn | null;
+  #stream: ReplicationStream | null = null;
+  #idleLsn: Lsn = 0n;
+  #changes = 0;
+  #lastChanges = 0;
+  #lastFlushAt = 0;
+  #lastStoreAt = 0;
+  #lastPartsAt = 0;
+  #activeParts = 0;
+  #failure: unknown = null;
+
+  constructor(prepared: Prepared, options: PipelineOptions) {
+    this.#prepared = prepared;
+    this.#options = options;
+    const { copy, layouts, checkpoint } = prepared;
+    this.#patience = { signal: options.signal, onRetry: (error, attempt, delayMs) => this.#onRetry(error, attempt, delayMs) };
+    this.#ledger = new Ledger(copy, options.unfitPolicy);
+    const policyOf = (layout: TableLayout): UnfitPolicy => this.#ledger.policyOf(layout);
+    this.#pool = new TableBatchPool(policyOf);
+    this.#recoverUntil = checkpoint.plannedLsn === 0n ? null : checkpoint.plannedLsn;
+    this.#loader = new Loader({
+      copy,
+      url: options.postgresUrl,
+      layouts,
+      states: prepared.states,
+      connections: options.loadConnections,
+      chunkRows: options.chunkRows,
+      chunkBytes: options.chunkBytes,
+      policyOf,
+      patience: this.#patience,
+      log: options.log,
+      onQuarantine: (layout) => this.#accumulator.exclude(layout.table.oid),
+    });
+    this.#applier = new Applier(copy, checkpoint, {
+      patience: this.#patience,
+      events: {
+        onIncomplete: (batch, rows) => this.#onIncomplete(batch, rows),
+        beforeTruncate: async ({ tables }) => void (await Promise.all(tables.map(({ table }) => this.#loader.rest(table)))),
+        afterTruncate: async ({ tables }) => tables.forEach(({ table }) => this.#loader.restart(table)),
+      },
+    });
+    this.#accumulator = new Accumulator({
+      layouts: new Map(layouts.map((layout) => [layout.table.oid, layout])),
+      pool: this.#pool,
+      startLsn: checkpoint.appliedLsn,
+      mode: this.#modeAtStart(),
+      maxBytes: options.batchMaxBytes,
+      quarantine: (layout, error) => this.#quarantine(layout, error),
+    });
+    for (const layout of layouts) {
+      if (prepared.states.get(tableLabel(layout.table))?.phase === 'quarantined') this.#accumulator.exclude(layout.table.oid);
+    }
+  }
+
+  /** Runs until the signal aborts (then it returns) or something fails (then it throws). */
+  async run(): Promise<void> {
+    const { postgresUrl, slot, publication, signal } = this.#options;
+    const stream = await openStream({
+      url: postgresUrl,
+      slot,
+      publication,
+      startLsn: this.#prepared.checkpoint.appliedLsn,
+      binary: true,
+      sink: this.#accumulator,
+      onIdlePosition: (lsn) => this.#onIdlePosition(lsn),
+      onReadEnd: () => this.#onReadEnd(),
+      signal,
+    });
+    this.#stream = stream;
+    void stream.closed.then((reason) => this.#fail(reason));
+    const loading = this.#load();
+    try {
+      await this.#applier.takeOver();
+      await this.#loop(stream);
+    } finally {
+      await stream.close();
+      await loading;
+    }
+  }
+
+  async #load(): Promise<void> {
+    try {
+      await this.#loader.run();
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#wake.notify();
+  }
+
+  /** The loop. Everything that writes to the copy happens here, one thing after the other. */
+  async #loop(stream: ReplicationStream): Promise<void> {
+    stream.requestKeepalive();
+    while (!this.#options.signal.aborted) {
+      if (this.#failure !== null) throw this.#failure;
+      const work = this.#nextWork();
+      if (work === null) await this.#idle(stream);
+      else await this.#apply(work);
+      await this.#transitions();
+      stream.confirm(this.#applier.durableLsn);
+      if (stream.isPaused && this.#accumulator.queue.length < MAX_QUEUED) stream.resume();
+      this.#report();
+    }
+    await this.#applier.store();
+    stream.confirm(this.#applier.durableLsn);
+  }
+
+  /** The next work, if it is time for it. */
+  #nextWork(): Work | null {
+    const { queue } = this.#accumulator;
+    if (queue.length === 0 && this.#accumulator.isReady && this.#flushDelayMs() <= 0) this.#accumulator.cut();
+    return queue.shift() ?? null;
+  }
+
+  #flushDelayMs(): number {
+    return flushDelayMs({
+      sinceLastFlushMs: performance.now() - this.#lastFlushAt,
+      lastChanges: this.#lastChanges,
+      openChanges: this.#accumulator.openChanges,
+      activeParts: this.#activeParts,
+      minIntervalMs: this.#options.minFlushIntervalMs,
+    });
+  }
+
+  async #apply(work: Work): Promise<void> {
+    this.#lastFlushAt = performance.now();
+    await this.#applier.apply(work, this.#accumulator.queue.length > 0);
+    if (work.kind === 'batch') {
+      this.#changes += work.changes;
+      this.#lastChanges = work.changes;
+      this.#pool.release(work);
+    }
+    await this.#ledger.store();
+    this.#countParts();
+  }
+
+  /** Nothing to write now: moves over WAL that holds nothing for us, and waits. */
+  async #idle(stream: ReplicationStream): Promise<void> {
+    const isQuiet = !this.#accumulator.hasWork && !this.#accumulator.inTransaction;
+    if (isQuiet && this.#idleLsn > this.#applier.state.appliedLsn) {
+      this.#applier.skipTo(this.#idleLsn);
+      const now = performance.now();
+      if (now - this.#lastStoreAt > IDLE_STORE_MS) {
+        this.#lastStoreAt = now;
+        await this.#applier.store();
+      }
+      return;
+    }
+    if (isQuiet && !this.#loader.isDone) stream.requestKeepalive();
+    const delayMs = this.#accumulator.isReady ? Math.max(1, this.#flushDelayMs()) : this.#loader.isDone ? 1_000 : 100;
+    await this.#wake.wait(delayMs, this.#options.signal);
+  }
+
+  /** What changes state once a position is passed. */
+  async #transitions(): Promise<void> {
+    const { appliedLsn } = this.#applier.state;
+    await this.#loader.onPosition(appliedLsn);
+    if (this.#recoverUntil !== null && appliedLsn > this.#recoverUntil) {
+      this.#recoverUntil = null;
+      await this.#drain(this.#applier.state.rollupsLive ? 'deltas' : 'load');
+      await this.#applier.recover();
+    }
+    if (this.#recoverUntil === null && !this.#applier.state.rollupsLive && this.#rollupsAreDue()) {
+      await this.#drain('deltas');
+      await this.#applier.buildRollups();
+      this.#options.log.info('rollups built, following by deltas');
+    }
+  }
+
+  /** From here on batches are of another mode: those begun in the old one are applied first. */
+  async #drain(mode: BatchMode): Promise<void> {
+    this.#accumulator.mode = mode;
+    this.#accumulator.cut();
+    for (const work of this.#accumulator.queue.splice(0)) await this.#apply(work);
+  }
+
+  #rollupsAreDue(): boolean {
+    const counted = this.#prepared.layouts.filter(({ role }) => role.kind !== 'plain');
+    return counted.length > 0 && counted.every(({ table }) => this.#loader.isLive(tableLabel(table)));
+  }
+
+  #modeAtStart(): BatchMode {
+    if (!this.#prepared.checkpoint.rollupsLive) return 'load';
+    return this.#recoverUntil === null ? 'deltas' : 'tracked';
+  }
+
+  #onReadEnd(): void {
+    if (this.#accumulator.queue.length >= MAX_QUEUED) this.#stream?.pause();
+    this.#wake.notify();
+  }
+
+  #onIdlePosition(lsn: Lsn): void {
+    this.#idleLsn = lsn;
+    this.#wake.notify();
+  }
+
+  async #onIncomplete(batch: TableBatch, rows: readonly { row: number }[]): Promise<void> {
+    const { table } = batch.layout;
+    const incomplete = rows.map(({ row }) => ({
+      key: table.key.map((i) => keyText(batch.columnAt(i), row)),
+      version: batch.marks.version(row),
+    }));
+    await this.#prepared.copy.tables.writeIncomplete(tableLabel(table), this.#loader.generation(table), incomplete, false);
+    await this.#loader.onIncomplete(batch.layout);
+  }
+
+  #quarantine(layout: TableLayout, error: AppError): void {
+    this.#options.log.error({ table: tableLabel(layout.table), err: error }, 'table quarantined');
+    this.#loader.quarantine(layout, error).catch((cause: unknown) => this.#fail(cause));
+  }
+
+  #countParts(): void {
+    const now = performance.now();
+    if (now - this.#lastPartsAt < PARTS_INTERVAL_MS) return;
+    this.#lastPartsAt = now;
+    mostActiveParts(this.#prepared.copy.clickhouse, this.#prepared.copy.names).then(
+      (parts) => {
+        this.#activeParts = parts;
+      },
+      (error: unknown) => this.#options.log.debug({ err: error }, 'parts could not be counted'),
+    );
+  }
+
+  #onRetry(error: unknown, attempt: number, delayMs: number): void {
+    const level = attempt < 3 ? 'info' : attempt < 6 ? 'warn' : 'error';
+    this.#options.log[level]({ err: error, attempt, delayMs }, 'waiting to try again');
+  }
+
+  #fail(reason: unknown): void {
+    if (reason === null || this.#options.signal.aborted) return;
+    this.#failure ??= reason;
+    this.#wake.notify();
+  }
+
+  #report(): void {
+    this.#options.onProgress?.(this.progress);
+  }
+
+  /** Where it stands. */
+  get progress(): PipelineProgress {
+    const { appliedLsn, appliedCommitTimeUs } = this.#applier.state;
+    const isLive = this.#loader.isDone;
+    const hasRollups = !this.#rollupsAreDue() || this.#applier.state.rollupsLive;
+    return {
+      phase: this.#recoverUntil !== null ? 'recovering' : isLive ? 'streaming' : 'loading',
+      tables: this.#loader.progress,
+      changes: this.#changes,
+      appliedLsn,
+      appliedCommitTimeUs,
+      sourceLsn: this.#stream?.walEnd ?? 0n,
+      caughtUp: isLive && hasRollups && this.#recoverUntil === null && !this.#accumulator.hasWork,
+      waitingFor: this.#loader.waitingFor,
+    };
+  }
+}

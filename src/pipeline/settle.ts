@@ -1,0 +1,70 @@
+/**
+ * Completes rows whose unchanged TOAST values came before the row itself: reads them again from the source
+ * by key and writes them under the version of the change that left the values out.
+ *
+ * What the source has now may be newer than that version. Then a later change of the stream carries it too,
+ * or deletes it, and wins by its version; a row that is gone is left to its delete.
+ */
+import type { ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
+import { CopyBinaryReader } from '../codec/copy-binary.ts';
+import { encodeBlock } from '../codec/native.ts';
+import { tableNames } from '../destination/ddl.ts';
+import { insertPiece, LOAD_SETTINGS, type Patience } from '../destination/landing.ts';
+import type { IncompleteRow } from '../destination/table-state.ts';
+import { chIdent, pgIdent, pgLiteral, pgTable } from '../model/quote.ts';
+import { tableLabel } from '../model/table.ts';
+import { connectPostgres } from '../source/connection.ts';
+import { copyOut } from '../source/copy-out.ts';
+import type { Copy } from './copy.ts';
+import { MarkColumns, PLAIN } from './marks.ts';
+import type { TableLayout } from './table-batch.ts';
+
+/** Completes all noted rows of a table. May be repeated. */
+export async function settleIncomplete(
+  copy: Copy,
+  layout: TableLayout,
+  options: { url: string; generation: number; policy: UnfitPolicy; patience: Patience },
+): Promise<void> {
+  const label = tableLabel(layout.table);
+  const open = await copy.tables.readIncomplete(label, options.generation);
+  if (open.length === 0) return;
+  const client = await connectPostgres(options.url, { applicationName: 'millrace load' });
+  try {
+    for (const row of open) {
+      const columns = layout.codecs.map((codec) => codec.open(options.policy));
+      const reader = new CopyBinaryReader(columns, layout.codecs);
+      const onFrames = (bytes: Buffer, start: number, end: number): void => void reader.pushFrames(bytes, start, end);
+      await copyOut(client, rowQuery(layout, row), onFrames, { signal: options.patience.signal });
+      reader.end();
+      if ((columns[0]?.length ?? 0) > 0) await insertRow(copy, layout, { columns, version: row.version, patience: options.patience });
+    }
+  } finally {
+    await client.end();
+  }
+  await copy.tables.writeIncomplete(label, options.generation, open, true);
+}
+
+function rowQuery(layout: TableLayout, row: IncompleteRow): string {
+  const { columns, key } = layout.table;
+  const list = columns.map((column) => pgIdent(column.name)).join(', ');
+  const where = key.map((i, part) => `${pgIdent(columns[i]?.name ?? '')} = ${pgLiteral(row.key[part] ?? '')}`).join(' AND ');
+  return `COPY (SELECT ${list} FROM ONLY ${pgTable(layout.table)} WHERE ${where}) TO STDOUT (FORMAT binary)`;
+}
+
+async function insertRow(
+  copy: Copy,
+  layout: TableLayout,
+  row: { columns: readonly ColumnBuffer[]; version: bigint; patience: Patience },
+): Promise<void> {
+  const marks = new MarkColumns();
+  marks.append(PLAIN, Number(row.version >> 32n), Number(row.version & 0xffffffffn), 0n);
+  const named = layout.table.columns.map((column, i) => ({ name: column.name, column: row.columns[i] as ColumnBuffer }));
+  const block = [...named, ...marks.columns({ signed: false, history: layout.history })];
+  const names = block.map(({ name }) => chIdent(name)).join(', ');
+  await insertPiece(copy.clickhouse, {
+    sql: `INSERT INTO ${tableNames(copy.names, layout.table.target).landing} (${names}) FORMAT Native`,
+    parts: encodeBlock(block, 1),
+    settings: LOAD_SETTINGS,
+    ...row.patience,
+  });
+}

@@ -1,0 +1,339 @@
+/**
+ * The changes of one table in one batch, as columns of its landing table.
+ *
+ *   pgoutput tuples → [TableBatch] → (old states from the mirror) → Native block
+ *
+ * Per change it appends landing rows (see marks.ts): an insert one; an update the new state and, where a
+ * rollup counts the table, the old one taken out; a delete a tombstone and the old state taken out; a
+ * changed key a tombstone for the old key as well.
+ *
+ * The old state comes, in this order: from the WAL (replica identity FULL), from an earlier row of this
+ * batch, or from the mirror: such keys are collected in `wanted`, fetched in one query before the batch is
+ * written, and given to {@link TableBatch.resolve}. So do unchanged TOAST values, which PostgreSQL leaves out.
+ */
+import type { Codec, ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
+import type { NamedBlockColumn } from '../codec/native.ts';
+import { AppError } from '../model/errors.ts';
+import type { Role } from '../model/roles.ts';
+import { type SourceTable, tableLabel } from '../model/table.ts';
+import type { DeleteTuple, UpdateTuples, WalPosition } from '../source/changes.ts';
+import { TUPLE_NULL, TUPLE_TEXT, TUPLE_UNCHANGED, TupleReader } from '../source/tuple.ts';
+import { ADDED, type Mark, MarkColumns, PLAIN, RETRACTED, TOMBSTONE } from './marks.ts';
+
+/** Everything fixed about a table while it is streamed. */
+export interface TableLayout {
+  readonly table: SourceTable;
+  readonly codecs: readonly Codec[];
+  readonly role: Role;
+  /** Every version is kept, with its commit time. */
+  readonly history: boolean;
+}
+
+/**
+ * How a batch treats rollups:
+ * - `load`: they are not built yet; rows go to the mirror alone
+ * - `tracked`: the batch may be in the copy already; mirror alone, and the buckets it touches are reconciled
+ * - `deltas`: signed rows keep them exact
+ */
+export type BatchMode = 'load' | 'tracked' | 'deltas';
+
+/** A row's key: the value of a one-column key, else the parts as one string. */
+export type Key = number | bigint | string | boolean;
+
+/** A value that PostgreSQL left out because it did not change (TOAST). */
+interface Gap {
+  readonly row: number;
+  readonly column: number;
+  /** Earlier row of this batch that has the value, or −1: the mirror has it. */
+  readonly baseRow: number;
+  readonly key: Key;
+}
+
+/** Rows as fetched from the mirror: the columns asked for, by index of the table's columns. */
+export interface FetchedRows {
+  readonly columns: readonly (ColumnBuffer | undefined)[];
+  readonly rowOf: ReadonlyMap<Key, number>;
+}
+
+const GONE = -1;
+
+/** The columns of one table's part of a batch. Reused: see {@link TableBatch.clear}. */
+export class TableBatch {
+  readonly layout: TableLayout;
+  readonly columns: ColumnBuffer[];
+  readonly marks = new MarkColumns();
+  mode: BatchMode = 'load';
+  /** Keys whose state before this batch is wanted from the mirror, with a row (of `keyRows`) that holds the key. */
+  readonly wanted = new Map<Key, number>();
+  /** Key columns of the wanted keys. */
+  readonly keyRows: ColumnBuffer[];
+
+  readonly #old: ColumnBuffer[];
+  readonly #reader = new TupleReader();
+  readonly #retract: { key: Key; hi: number; lo: number }[] = [];
+  #gaps: Gap[] = [];
+  #index: Map<Key, number> | null = null;
+
+  constructor(layout: TableLayout, policy: UnfitPolicy) {
+    this.layout = layout;
+    this.columns = layout.codecs.map((codec) => codec.open(policy));
+    this.#old = layout.codecs.map((codec) => codec.open(policy));
+    this.keyRows = layout.table.key.map((i) => codecAt(layout, i).open(policy));
+  }
+
+  get rows(): number {
+    return this.marks.rows;
+  }
+
+  /** Bytes held by this batch's rows. */
+  get byteLength(): number {
+    let bytes = this.marks.rows * 19;
+    for (const column of this.columns) bytes += column.byteLength;
+    return bytes;
+  }
+
+  /** Columns whose values a fetch from the mirror must bring, besides the key. */
+  get wantedColumns(): number[] {
+    const wanted = new Set(this.#gaps.filter((gap) => gap.baseRow === -1).map((gap) => gap.column));
+    const { role } = this.layout;
+    if (role.kind === 'events' && this.#retract.length > 0) wanted.add(role.campaignColumn).add(role.timeColumn);
+    return [...wanted];
+  }
+
+  insert(position: WalPosition, bytes: Buffer, newTuple: number, committedAtUs: bigint): void {
+    const row = this.#appendTuple(bytes, newTuple, null);
+    this.#mark(this.#tracks ? ADDED : PLAIN, position, committedAtUs);
+    if (this.#index !== null) this.#index.set(this.#keyOf(this.columns, row), row);
+  }
+
+  update(position: WalPosition, bytes: Buffer, tuples: UpdateTuples, committedAtUs: bigint): void {
+    if (tuples.oldKind !== null) this.#readOld(bytes, tuples.oldTuple, tuples.oldKind);
+    const gapsBefore = this.#gaps.length;
+    const row = this.#appendTuple(bytes, tuples.newTuple, tuples.oldKind);
+    this.#mark(this.#tracks ? ADDED : PLAIN, position, committedAtUs);
+    const newKey = this.#keyOf(this.columns, row);
+    const oldKey = tuples.oldKind === null ? newKey : this.#keyOf(this.#old, 0);
+    this.#settleGaps(gapsBefore, oldKey, tuples.oldKind === null ? { columns: this.columns, row } : { columns: this.#old, row: 0 });
+    if (this.#tracks) this.#takeOut(oldKey, position, tuples.oldKind, row);
+    if (oldKey !== newKey) this.#tombstone(oldKey, position, committedAtUs);
+    this.#index?.set(newKey, row);
+  }
+
+  delete(position: WalPosition, bytes: Buffer, tuple: DeleteTuple, committedAtUs: bigint): void {
+    this.#readOld(bytes, tuple.oldTuple, tuple.oldKind);
+    const key = this.#keyOf(this.#old, 0);
+    if (this.#tracks) this.#takeOut(key, position, tuple.oldKind, null);
+    this.#tombstone(key, position, committedAtUs);
+  }
+
+  /**
+   * Completes the rows with what the mirror held before this batch.
+   *
+   * @returns Rows that could not be completed (they are silenced: see `incomplete` in the internal tables),
+   *   and how many wanted old states the mirror did not have.
+   */
+  resolve(fetched: FetchedRows): { incomplete: { row: number; key: Key }[]; absent: number } {
+    const incomplete = this.#fillGaps(fetched);
+    let absent = 0;
+    for (const { key, hi, lo } of this.#retract) {
+      const row = fetched.rowOf.get(key);
+      if (row === undefined) absent++;
+      else this.#appendRetraction(fetched.columns, row, { hi, lo });
+    }
+    this.#retract.length = 0;
+    return { incomplete, absent };
+  }
+
+  /** The landing block's columns. Views, valid until the next change of the batch. */
+  encode(): NamedBlockColumn[] {
+    const named = this.layout.table.columns.map((column, i) => ({ name: column.name, column: at(this.columns, i) }));
+    return [...named, ...this.marks.columns({ signed: this.mode === 'deltas', history: this.layout.history })];
+  }
+
+  /** Empties it for the next batch; the memory is kept. */
+  clear(mode: BatchMode): void {
+    this.mode = mode;
+    for (const column of this.columns) column.clear();
+    for (const column of this.keyRows) column.clear();
+    this.marks.clear();
+    this.wanted.clear();
+    this.#retract.length = 0;
+    this.#gaps = [];
+    this.#index = null;
+  }
+
+  /** The column of the table's column `i`. */
+  columnAt(i: number): ColumnBuffer {
+    return at(this.columns, i);
+  }
+
+  /** The key of row `row` of `columns` (indexed as the table's columns). */
+  keyIn(columns: readonly (ColumnBuffer | undefined)[], row: number): Key {
+    return this.#keyOf(columns, row);
+  }
+
+  get #tracks(): boolean {
+    return this.layout.role.kind === 'events' && this.mode !== 'load';
+  }
+
+  #mark(mark: Mark, position: WalPosition, committedAtUs: bigint): void {
+    this.marks.append(mark, position.hi, position.lo, committedAtUs);
+  }
+
+  /** Appends a new tuple; on an error the row is taken back. Returns its row number. */
+  #appendTuple(bytes: Buffer, start: number, oldKind: 'K' | 'O' | null): number {
+    const row = this.marks.rows;
+    const gapsBefore = this.#gaps.length;
+    try {
+      const reader = this.#reader;
+      reader.open(bytes, start);
+      for (let i = 0; i < this.columns.length; i++) {
+        const column = this.columns[i] as ColumnBuffer;
+        const kind = reader.next();
+        if (kind === TUPLE_NULL) column.appendNull();
+        else if (kind === TUPLE_TEXT) column.appendText(bytes, reader.start, reader.end);
+        else if (kind === TUPLE_UNCHANGED) this.#appendUnchanged(i, row, oldKind);
+        else column.appendBinary(bytes, reader.start, reader.end);
+      }
+    } catch (error) {
+      for (const column of this.columns) if (column.length > row) column.truncate(row);
+      this.#gaps.length = gapsBefore;
+      throw error;
+    }
+    return row;
+  }
+
+  #appendUnchanged(i: number, row: number, oldKind: 'K' | 'O' | null): void {
+    const column = at(this.columns, i);
+    const isKey = this.layout.table.key.includes(i);
+    if (oldKind === 'O' || (oldKind === 'K' && isKey)) return column.appendFrom(at(this.#old, i), 0);
+    if (isKey) {
+      const name = this.layout.table.columns[i]?.name;
+      throw new AppError('VALUE_UNFIT', `an update of ${tableLabel(this.layout.table)} leaves out its own key “${name}” (stored out of line)`);
+    }
+    column.appendFiller();
+    this.#gaps.push({ row, column: i, baseRow: -1, key: '' });
+  }
+
+  /** Gives the gaps of the row just appended their key and the row they are filled from. */
+  #settleGaps(from: number, key: Key, keySource: { columns: readonly ColumnBuffer[]; row: number }): void {
+    if (this.#gaps.length === from) return;
+    const baseRow = this.#indexed().get(key) ?? -1;
+    for (let i = from; i < this.#gaps.length; i++) this.#gaps[i] = { ...(this.#gaps[i] as Gap), baseRow, key };
+    if (baseRow === -1) this.#want(key, keySource.columns, keySource.row);
+  }
+
+  #takeOut(key: Key, position: WalPosition, oldKind: 'K' | 'O' | null, newRow: number | null): void {
+    if (oldKind === 'O') {
+      this.#appendRetraction(this.#old, 0, position);
+      this.#indexed(newRow).set(key, GONE);
+      return;
+    }
+    const index = this.#indexed(newRow);
+    const row = index.get(key);
+    if (row !== undefined && row >= 0) this.#appendRetraction(this.columns, row, position);
+    else if (row === undefined) {
+      if (oldKind === 'K') this.#want(key, this.#old, 0);
+      else this.#want(key, this.columns, newRow ?? 0);
+      this.#retract.push({ key, hi: position.hi, lo: position.lo });
+    }
+    index.set(key, GONE);
+  }
+
+  #want(key: Key, columns: readonly ColumnBuffer[], row: number): void {
+    if (this.wanted.has(key)) return;
+    this.wanted.set(key, this.keyRows[0]?.length ?? 0);
+    this.layout.table.key.forEach((i, part) => at(this.keyRows, part).appendFrom(at(columns, i), row));
+  }
+
+  #appendRetraction(columns: readonly (ColumnBuffer | undefined)[], row: number, position: WalPosition): void {
+    const { role } = this.layout;
+    for (let i = 0; i < this.columns.length; i++) {
+      const column = this.columns[i] as ColumnBuffer;
+      const counts = role.kind === 'events' && (i === role.campaignColumn || i === role.timeColumn);
+      if (counts) column.appendFrom(at(columns, i), row);
+      else column.appendFiller();
+    }
+    this.#mark(RETRACTED, position, 0n);
+  }
+
+  /** A row that says: this key is gone. Only its key columns carry values. */
+  #tombstone(key: Key, position: WalPosition, committedAtUs: bigint): void {
+    for (let i = 0; i < this.columns.length; i++) {
+      const column = this.columns[i] as ColumnBuffer;
+      if (this.layout.table.key.includes(i)) column.appendFrom(at(this.#old, i), 0);
+      else column.appendFiller();
+    }
+    this.#mark(TOMBSTONE, position, committedAtUs);
+    this.#index?.set(key, GONE);
+  }
+
+  /** Reads an old tuple into the scratch row: all of it (`O`), or its key (`K`; the rest was not sent). */
+  #readOld(bytes: Buffer, start: number, oldKind: 'K' | 'O'): void {
+    const reader = this.#reader;
+    reader.open(bytes, start);
+    for (let i = 0; i < this.#old.length; i++) {
+      const column = this.#old[i] as ColumnBuffer;
+      const kind = reader.next();
+      column.clear();
+      if (oldKind === 'K' && !this.layout.table.key.includes(i)) column.appendFiller();
+      else if (kind === TUPLE_NULL) column.appendNull();
+      else if (kind === TUPLE_TEXT) column.appendText(bytes, reader.start, reader.end);
+      else column.appendBinary(bytes, reader.start, reader.end);
+    }
+  }
+
+  /** Where each key stands in this batch so far (row, or gone); built when first needed, without row `except`. */
+  #indexed(except: number | null = this.marks.rows - 1): Map<Key, number> {
+    if (this.#index !== null) return this.#index;
+    const index = new Map<Key, number>();
+    for (let row = 0; row < this.marks.rows; row++) {
+      if (row === except || !this.marks.isRaw(row)) continue;
+      index.set(this.#keyOf(this.columns, row), this.marks.isDeleted(row) ? GONE : row);
+    }
+    this.#index = index;
+    return index;
+  }
+
+  #fillGaps(fetched: FetchedRows): { row: number; key: Key }[] {
+    const incomplete = new Map<number, Key>();
+    for (const column of new Set(this.#gaps.map((gap) => gap.column))) {
+      const gaps = new Map(this.#gaps.filter((gap) => gap.column === column).map((gap) => [gap.row, gap]));
+      const filled = codecAt(this.layout, column).open({ action: 'fail', report: () => undefined });
+      for (let row = 0; row < this.rows; row++) {
+        const gap = gaps.get(row);
+        const isOpen = gap !== undefined && incomplete.has(gap.baseRow);
+        const found = gap === undefined || gap.baseRow >= 0 ? undefined : fetched.rowOf.get(gap.key);
+        if (gap === undefined) filled.appendFrom(at(this.columns, column), row);
+        else if (gap.baseRow >= 0 && !isOpen) filled.appendFrom(filled, gap.baseRow);
+        else if (found !== undefined) filled.appendFrom(at(fetched.columns, column), found);
+        else {
+          filled.appendFiller();
+          incomplete.set(row, gap.key);
+        }
+      }
+      this.columns[column] = filled;
+    }
+    this.#gaps = [];
+    for (const row of incomplete.keys()) this.marks.silence(row);
+    return [...incomplete].map(([row, key]) => ({ row, key }));
+  }
+
+  #keyOf(columns: readonly (ColumnBuffer | undefined)[], row: number): Key {
+    const { key } = this.layout.table;
+    if (key.length === 1) return at(columns, key[0] as number).value(row) as Key;
+    return key.map((i) => String(at(columns, i).value(row)).replaceAll('\u0000', '\u0000\u0000')).join('\u0000,');
+  }
+}
+
+function at(columns: readonly (ColumnBuffer | undefined)[], i: number): ColumnBuffer {
+  const column = columns[i];
+  if (column === undefined) throw new AppError('INTERNAL', `column ${i} was not read`);
+  return column;
+}
+
+function codecAt(layout: TableLayout, i: number): Codec {
+  const codec = layout.codecs[i];
+  if (codec === undefined) throw new AppError('INTERNAL', `column ${i} has no codec`);
+  return codec;
+}

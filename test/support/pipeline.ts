@@ -1,0 +1,160 @@
+/** A pipeline under test, in this process, and the exact comparison of source and copy. */
+import type pg from 'pg';
+import type { ClickHouse } from '../../src/destination/client.ts';
+import { differences } from '../../src/destination/rollups.ts';
+import type { Lsn } from '../../src/model/lsn.ts';
+import type { PipelineOptions, PipelineProgress } from '../../src/pipeline/options.ts';
+import { runPipeline } from '../../src/pipeline/pipeline.ts';
+import { pgRows } from '../../src/source/connection.ts';
+import { currentLsn } from '../../src/source/slot.ts';
+import { openLog } from '../../src/telemetry/log.ts';
+import type { TemporaryClickHouse, TemporaryPostgres } from './databases.ts';
+import { waitFor } from './wait.ts';
+
+/** A running pipeline. */
+export interface RunningPipeline extends AsyncDisposable {
+  readonly progress: () => PipelineProgress | null;
+  /** Resolves when everything committed before this call is in the copy. */
+  caughtUp(): Promise<void>;
+  /** Ends it cleanly; throws what it failed with. */
+  stop(): Promise<void>;
+}
+
+/** Options of a pipeline between two temporary databases. */
+export function pipelineOptions(
+  pg: TemporaryPostgres,
+  ch: TemporaryClickHouse,
+  overrides: Partial<PipelineOptions> = {},
+): Omit<PipelineOptions, 'signal'> {
+  return {
+    postgresUrl: pg.url,
+    clickhouseUrl: ch.url,
+    slot: pg.database,
+    publication: 'millrace',
+    database: ch.database,
+    internalDatabase: ch.internal,
+    includeTables: ['public.*'],
+    excludeTables: ['public.flyway_schema_history'],
+    unfitPolicy: 'fail',
+    loadConnections: 2,
+    chunkRows: 1_000_000,
+    chunkBytes: 16 << 20,
+    batchMaxBytes: 16 << 20,
+    minFlushIntervalMs: 10,
+    log: openLog({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent', stream: process.stderr }),
+    ...overrides,
+  };
+}
+
+/** Starts a pipeline. */
+export function startPipeline(
+  pg: TemporaryPostgres,
+  ch: TemporaryClickHouse,
+  overrides: Partial<PipelineOptions> = {},
+): RunningPipeline {
+  const controller = new AbortController();
+  let latest: PipelineProgress | null = null;
+  let failure: unknown = null;
+  const onProgress = (progress: PipelineProgress): void => {
+    latest = progress;
+  };
+  const running = runPipeline({ ...pipelineOptions(pg, ch, overrides), signal: controller.signal, onProgress }).catch(
+    (error: unknown) => {
+      failure = error;
+    },
+  );
+  const isAt = (lsn: Lsn): boolean => {
+    if (failure !== null) throw failure;
+    return latest !== null && latest.caughtUp && latest.appliedLsn >= lsn;
+  };
+  const stop = async (): Promise<void> => {
+    controller.abort();
+    await running;
+    if (failure !== null) throw failure;
+  };
+  return {
+    progress: () => latest,
+    caughtUp: async () => {
+      const lsn = await currentLsn(pg.client);
+      await waitFor(() => isAt(lsn), { what: `the copy to reach ${lsn}` });
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** How each type is written the same way on both sides. */
+function sourceText(column: { name: string; type: string }): string {
+  const name = `"${column.name}"`;
+  if (column.type.startsWith('timestamp')) return `to_char(${name}, 'YYYY-MM-DD HH24:MI:SS.US')`;
+  return `${name}::text`;
+}
+
+/** All rows of a source table as text, in key order of their text. */
+async function sourceRows(client: pg.Client, table: string): Promise<{ columns: string[]; rows: string[] }> {
+  const columns = await pgRows<{ name: string; type: string }>(
+    client,
+    `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
+     WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
+    [table],
+  );
+  const rows = await pgRows(client, `SELECT ${columns.map((c) => `${sourceText(c)} AS "${c.name}"`).join(', ')} FROM ${table}`);
+  const names = columns.map((column) => column.name);
+  return { columns: names, rows: rows.map((row) => JSON.stringify(names.map((name) => row[name]))).toSorted() };
+}
+
+async function copyRows(client: ClickHouse, table: string, columns: readonly string[]): Promise<string[]> {
+  const list = columns.map((name) => `toString(\`${name}\`) AS \`${name}\``).join(', ');
+  const rows = await client.rows(`SELECT ${list} FROM ${table}`, { settings: { output_format_decimal_trailing_zeros: 1 } });
+  return rows.map((row) => JSON.stringify(columns.map((name) => row[name] ?? null))).toSorted();
+}
+
+/** Rows that differ between a source table and its mirror, with the side they are on; empty when equal. */
+export async function tableDifferences(pg: TemporaryPostgres, ch: TemporaryClickHouse, table: string): Promise<string[]> {
+  const source = await sourceRows(pg.client, table);
+  const copy = await copyRows(ch.client, `${ch.database}.${table}_current`, source.columns);
+  const inCopy = count(copy);
+  const inSource = count(source.rows);
+  const missing = [...inSource].filter(([row, n]) => inCopy.get(row) !== n).map(([row, n]) => `source ×${n} ${row}`);
+  const extra = [...inCopy].filter(([row, n]) => inSource.get(row) !== n).map(([row, n]) => `copy ×${n} ${row}`);
+  return [...missing, ...extra].map((text) => `${table}: ${text}`);
+}
+
+function count(rows: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const row of rows) counts.set(row, (counts.get(row) ?? 0) + 1);
+  return counts;
+}
+
+/** Impressions and clicks per campaign and hour, by plain SQL on the source. */
+async function sourceBuckets(client: pg.Client): Promise<string[]> {
+  const rows = await pgRows(
+    client,
+    `SELECT campaign_id, to_char(date_trunc('hour', created_at), 'YYYY-MM-DD HH24:MI:SS') AS hour,
+            count(*) FILTER (WHERE fact = 'i') AS impressions, count(*) FILTER (WHERE fact = 'c') AS clicks
+     FROM (SELECT 'i' AS fact, campaign_id, created_at FROM impressions UNION ALL SELECT 'c', campaign_id, created_at FROM clicks) events
+     GROUP BY 1, 2`,
+  );
+  return rows.map((row) => `${row['campaign_id']} ${row['hour']} ${row['impressions']} ${row['clicks']}`).toSorted();
+}
+
+/** The same from the rollup. */
+async function copyBuckets(ch: TemporaryClickHouse): Promise<string[]> {
+  const rows = await ch.client.rows(
+    `SELECT toString(campaign_id) AS campaign, toString(hour) AS at, sum(impressions) AS i, sum(clicks) AS c
+     FROM ${ch.database}.campaign_hourly GROUP BY campaign_id, hour HAVING i != 0 OR c != 0`,
+  );
+  return rows.map((row) => `${row['campaign']} ${row['at']} ${row['i']} ${row['c']}`).toSorted();
+}
+
+/** Everything that differs between the ad source and its copy: mirrors, rollups against both. Empty when equal. */
+export async function adDifferences(pg: TemporaryPostgres, ch: TemporaryClickHouse): Promise<string[]> {
+  const found: string[] = [];
+  for (const table of ['advertiser', 'campaign', 'impressions', 'clicks']) found.push(...(await tableDifferences(pg, ch, table)));
+  const [source, copy] = [await sourceBuckets(pg.client), await copyBuckets(ch)];
+  found.push(...source.filter((bucket) => !copy.includes(bucket)).map((bucket) => `rollup lacks ${bucket}`));
+  found.push(...copy.filter((bucket) => !source.includes(bucket)).map((bucket) => `rollup has ${bucket}`));
+  const wrong = await differences(ch.client, { database: ch.database, internal: ch.internal });
+  if (wrong > 0) found.push(`${wrong} rollup buckets differ from the mirrors`);
+  return found;
+}
