@@ -11,7 +11,7 @@ const TWO_32 = 4294967296;
 
 /** An unsigned number under construction. */
 export class DecimalAccumulator {
-  readonly #limbs = new Uint32Array(8);
+  readonly #limbs: Uint32Array;
   readonly #count: number;
   /** The value while it is below 10^15. */
   #small = 0;
@@ -20,6 +20,7 @@ export class DecimalAccumulator {
   /** @param count 32-bit words of the column's values: 1, 2, 4 or 8. */
   constructor(count: number) {
     this.#count = count;
+    this.#limbs = new Uint32Array(count);
   }
 
   /** Begins anew at 0. */
@@ -43,15 +44,17 @@ export class DecimalAccumulator {
   #pushLimbs(factor: number, digit: number): void {
     if (!this.#large) {
       this.#limbs.fill(0);
-      this.#limbs[0] = this.#small % TWO_32;
-      this.#limbs[1] = Math.floor(this.#small / TWO_32);
+      const upper = Math.floor(this.#small / TWO_32);
+      this.#limbs[0] = this.#small - upper * TWO_32;
+      this.#limbs[1] = upper;
       this.#large = true;
     }
     let carry = digit;
-    for (let i = 0; i < this.#limbs.length; i++) {
-      const product = this.#limbs[i]! * factor + carry;
-      this.#limbs[i] = product % TWO_32;
+    const limbs = this.#limbs;
+    for (let i = 0; i < limbs.length; i++) {
+      const product = limbs[i]! * factor + carry;
       carry = Math.floor(product / TWO_32);
+      limbs[i] = product - carry * TWO_32;
     }
   }
 

@@ -64,8 +64,8 @@ export class DecimalColumn extends FixedColumn {
     const unfit = this.#textMisfit(bytes, { point, end }, point - first);
     if (unfit !== null) return this.#refuse(bytes.toString('latin1', start, end), unfit, negative);
     this.#sum.reset();
-    for (let at = first; at < point; at++) this.#sum.push(10, bytes[at]! - ZERO);
-    for (let i = 1; i <= this.#scale; i++) this.#sum.push(10, point + i < end ? bytes[point + i]! - ZERO : 0);
+    this.#pushDigits(bytes, { from: first, to: point, end: point });
+    this.#pushDigits(bytes, { from: point + 1, to: point + 1 + this.#scale, end });
     this.#store(negative);
   }
 
@@ -104,6 +104,16 @@ export class DecimalColumn extends FixedColumn {
     if (integerDigits > this.#precision - this.#scale) return this.#tooLong(integerDigits);
     for (let at = point + 1 + this.#scale; at < end; at++) if (bytes[at] !== ZERO) return this.#tooFine();
     return null;
+  }
+
+  /** Adds the digits of `[from, to)`, four in a step; those behind `end` are zeros that the text leaves out. */
+  #pushDigits(bytes: Buffer, { from, to, end }: { from: number; to: number; end: number }): void {
+    for (let at = from; at < to; at += GROUP_DIGITS) {
+      const next = Math.min(at + GROUP_DIGITS, to);
+      let group = 0;
+      for (let i = at; i < next; i++) group = group * 10 + (i < end ? bytes[i]! - ZERO : 0);
+      this.#sum.push(POWERS[next - at]!, group);
+    }
   }
 
   /** Checks a binary value's form; returns its count of digits. */

@@ -31,6 +31,10 @@ export class IsoText {
   #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
   #end = 0;
+  #year = 0;
+  #month = 0;
+  #monthDays = 0;
+  #daysBefore = 0;
 
   constructor(form: IsoForm) {
     this.#form = form;
@@ -62,33 +66,52 @@ export class IsoText {
     const bytes = this.#bytes;
     let dash = this.#at + 4;
     while (dash < this.#end && bytes[dash] !== DASH) dash++;
-    const year = dash - this.#at > 7 ? -1 : digitsAt(bytes, this.#at, dash);
-    this.#at = dash;
-    const month = this.#take(DASH) ? this.#two() : -1;
-    const day = this.#take(DASH) ? this.#two() : -1;
-    if (year < 1) return false;
-    const civilYear = this.#takeEra() ? 1 - year : year;
-    if (month < 1 || day < 1 || day > daysInMonth(civilYear, month)) return false;
-    this.days = daysFromCivil(civilYear, month, day);
-    return true;
+    const written = dash - this.#at > 7 ? -1 : digitsAt(bytes, this.#at, dash);
+    if (written < 1 || bytes[dash + 3] !== DASH) return false;
+    const month = twoAt(bytes, dash + 1);
+    const day = twoAt(bytes, dash + 4);
+    this.#at = dash + 6;
+    const year = this.#takeEra() ? 1 - written : written;
+    if (month !== this.#month || year !== this.#year) this.#enterMonth(year, month);
+    this.days = this.#daysBefore + day;
+    return day >= 1 && day <= this.#monthDays;
+  }
+
+  /** Neighbouring values mostly share their month: what it takes to know one is kept. */
+  #enterMonth(year: number, month: number): void {
+    this.#year = year;
+    this.#month = month;
+    this.#monthDays = daysInMonth(year, month);
+    this.#daysBefore = daysFromCivil(year, month, 1) - 1;
   }
 
   #time(): boolean {
-    const hour = this.#two();
-    const minute = this.#take(COLON) ? this.#two() : -1;
-    const second = this.#take(COLON) ? this.#two() : -1;
+    const bytes = this.#bytes;
+    const at = this.#at;
+    if (at + 8 > this.#end || bytes[at + 2] !== COLON || bytes[at + 5] !== COLON) return false;
+    const hour = twoAt(bytes, at);
+    const minute = twoAt(bytes, at + 3);
+    const second = twoAt(bytes, at + 6);
     if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) return false;
     this.seconds = hour * 3600 + minute * 60 + second;
+    this.#at = at + 8;
     return this.#take(DOT) ? this.#fraction() : true;
   }
 
   #fraction(): boolean {
     const start = this.#at;
     const bytes = this.#bytes;
-    while (this.#at < this.#end && bytes[this.#at]! >= 48 && bytes[this.#at]! <= 57) this.#at++;
-    const scale = SCALE[this.#at - start];
+    let at = start;
+    let value = 0;
+    for (; at < this.#end; at++) {
+      const digit = bytes[at]! - 48;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+    }
+    this.#at = at;
+    const scale = SCALE[at - start];
     if (scale === undefined || scale === 0) return false;
-    this.micros = digitsAt(bytes, start, this.#at) * scale;
+    this.micros = value * scale;
     return true;
   }
 
@@ -120,14 +143,18 @@ export class IsoText {
     return true;
   }
 
-  /** Two digits; −1 when something else is there. */
+  /** Takes two digits; −1 when something else is there. */
   #two(): number {
     const at = this.#at;
     if (at + 2 > this.#end) return -1;
-    const tens = this.#bytes[at]! - 48;
-    const ones = this.#bytes[at + 1]! - 48;
-    if (tens < 0 || tens > 9 || ones < 0 || ones > 9) return -1;
     this.#at = at + 2;
-    return tens * 10 + ones;
+    return twoAt(this.#bytes, at);
   }
+}
+
+/** The number of two digits at `at`; −1 when something else is there. */
+function twoAt(bytes: Buffer, at: number): number {
+  const tens = bytes[at]! - 48;
+  const ones = bytes[at + 1]! - 48;
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : -1;
 }
