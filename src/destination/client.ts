@@ -84,10 +84,15 @@ export class ClickHouse implements AsyncDisposable {
     }
   }
 
-  /** Runs a statement without a result (DDL, SYSTEM, INSERT … SELECT). */
-  async command(sql: string, options: StatementOptions = {}): Promise<void> {
+  /**
+   * Runs a statement without a result (DDL, SYSTEM, INSERT … SELECT).
+   *
+   * @returns Rows written, views included; only complete with the setting `wait_end_of_query`.
+   */
+  async command(sql: string, options: StatementOptions = {}): Promise<number> {
     try {
-      await this.#client.command({ query: sql, ...bound(options) });
+      const { summary } = await this.#client.command({ query: sql, ...bound(options) });
+      return Number(summary?.written_rows ?? 0);
     } catch (error) {
       throw this.#translate(error, 'ClickHouse refused a statement');
     }

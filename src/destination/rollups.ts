@@ -1,0 +1,101 @@
+/**
+ * Keeps the rollup `campaign_hourly` equal to the mirrors: by state, not by change.
+ *
+ *   difference per bucket = events in the mirror (FINAL, priced now) − what the rollup says
+ *
+ * Inserting the difference repairs whatever happened to a bucket, however often it is done: after an
+ * insert whose outcome is uncertain, after a price that reaches back, after the first load. The caller
+ * must be the only writer and hold the apply loop meanwhile.
+ */
+import { chIdent } from '../model/quote.ts';
+import type { ClickHouse, Settings } from './client.ts';
+import type { Names } from './ddl.ts';
+import { differencesSql, type Scope, scopeOf } from './rollup-sql.ts';
+
+/** One cell of the rollup. */
+export interface Bucket {
+  /** NULL: events without a campaign. */
+  readonly campaignId: number | null;
+  /** Hours since 1970, floor(µs / 3.6e9), negative before; NULL: events without a time. */
+  readonly hour: number | null;
+}
+
+/** What may differ between rollup and mirrors. */
+export interface DirtyBuckets {
+  /** Everything; the rest is then ignored. */
+  readonly all: boolean;
+  readonly impressions: readonly Bucket[];
+  readonly clicks: readonly Bucket[];
+  /** Campaigns whose events from that hour on have other prices than before. */
+  readonly repriced: readonly { readonly campaignId: number; readonly sinceHour: number }[];
+}
+
+/** Options of {@link reconcile}. */
+export interface ReconcileOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * - An equal correction must not be taken for a repetition of an earlier one.
+ * - A rebuild spills to disk rather than holding every bucket in memory.
+ * - The summary counts written rows only when the server waits for the end.
+ */
+const RECONCILE_SETTINGS: Settings = {
+  deduplicate_insert: 'disable',
+  max_bytes_before_external_group_by: 1_000_000_000,
+  wait_end_of_query: 1,
+};
+
+/** Room in a statement beside its list of buckets. */
+const STATEMENT_BYTES = 262_144;
+
+/**
+ * Makes the rollup equal to the mirrors in the given buckets. May be repeated, also after a failure.
+ *
+ * With `all` it is one pass over both mirrors, also onto an empty rollup: the way to build it.
+ *
+ * @returns Buckets corrected.
+ * @throws {AppError} `CLICKHOUSE_FAILED`, `CLICKHOUSE_UNREACHABLE`.
+ */
+export async function reconcile(
+  clickhouse: ClickHouse,
+  names: Names,
+  dirty: DirtyBuckets,
+  options: ReconcileOptions = {},
+): Promise<number> {
+  const scope = scopeOf(dirty);
+  if (scope === null) return 0;
+  const tag = `millrace reconcile ${names.database}`;
+  await endEarlier(clickhouse, tag, options);
+  const sql =
+    `INSERT INTO ${chIdent(names.database)}.campaign_hourly (campaign_id, hour, impressions, clicks, spend_cpc, spend_cpm)\n` +
+    differencesSql(names, scope);
+  const settings = { ...RECONCILE_SETTINGS, log_comment: tag, max_query_size: sql.length + STATEMENT_BYTES };
+  return await clickhouse.command(sql, { settings, signal: options.signal });
+}
+
+/** Counts the buckets in which rollup and mirrors differ; 0 is right. */
+export async function differences(clickhouse: ClickHouse, names: Names, options: ReconcileOptions = {}): Promise<number> {
+  const scope: Scope = { impressions: 'all', clicks: 'all' };
+  const [row] = await clickhouse.rows<{ buckets: string }>(`SELECT count() AS buckets FROM (${differencesSql(names, scope)})`, {
+    settings: { max_bytes_before_external_group_by: 1_000_000_000 },
+    signal: options.signal,
+  });
+  return Number(row?.buckets ?? 0);
+}
+
+/** Makes the price dictionary see the history as it is now. On failure the prices before stay in force. */
+export async function reloadPrices(clickhouse: ClickHouse, names: Names): Promise<void> {
+  await clickhouse.command(`SYSTEM RELOAD DICTIONARY ${chIdent(names.database)}.campaign_price`);
+}
+
+/**
+ * Ends a reconcile whose connection was lost: the server would finish it, and both would correct the same
+ * difference. Waits until it is gone.
+ */
+async function endEarlier(clickhouse: ClickHouse, tag: string, options: ReconcileOptions): Promise<void> {
+  await clickhouse.command(`KILL QUERY WHERE Settings['log_comment'] = {tag:String} SYNC`, {
+    params: { tag },
+    signal: options.signal,
+  });
+}
