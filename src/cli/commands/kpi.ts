@@ -92,8 +92,10 @@ function terminal(): { width: number | undefined; colour: boolean } {
 }
 
 function parseDay(text: string): string {
-  const isDay = /^\d{4}-\d\d-\d\d$/.test(text) && new Date(`${text}T00:00:00Z`).toJSON()?.startsWith(text);
-  if (isDay !== true) throw new InvalidArgumentError('Expected a day such as 2026-03-01.');
+  const date = new Date(`${text}T00:00:00Z`);
+  // 2026-02-30 reads as 2 March: a day is what comes back as it was written.
+  const isDay = !Number.isNaN(date.getTime()) && date.toISOString().slice(0, 10) === text;
+  if (!isDay) throw new InvalidArgumentError('Expected a day such as 2026-03-01.');
   return text;
 }
 

@@ -1,0 +1,93 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { temporaryClickHouse, temporaryPostgres, type TemporaryClickHouse } from '../../test/support/databases.ts';
+import { CheckpointStore, CLEAN } from '../destination/checkpoint.ts';
+import { TableStateStore } from '../destination/table-state.ts';
+import { sqlDirectory } from '../model/package-root.ts';
+import { chIdent } from '../model/quote.ts';
+import { createSlot } from '../source/slot.ts';
+import { readStatus } from './status.ts';
+
+/** Makes the state tables and nothing else. */
+async function createState({ client, internal }: TemporaryClickHouse): Promise<void> {
+  const sql = await readFile(join(sqlDirectory('clickhouse'), 'V1__internal.sql'), 'utf8');
+  await client.command(`CREATE DATABASE ${chIdent(internal)} ENGINE = Atomic`);
+  const statements = sql.replaceAll('${internal}', chIdent(internal)).split(/;\n/);
+  for (const statement of statements) if (statement.trim() !== '') await client.command(statement);
+}
+
+test('GIVEN a load under way WHEN the status is read THEN it tells chunks, rows, positions and the slot', async () => {
+  await using postgres = await temporaryPostgres();
+  await using copy = await temporaryClickHouse();
+  await createState(copy);
+  const pipeline = postgres.database;
+  const startLsn = await createSlot(postgres.client, pipeline);
+  const tables = new TableStateStore(copy.client, copy, pipeline);
+  const clicks = {
+    table: 'public.clicks',
+    target: 'clicks',
+    phase: 'loading' as const,
+    generation: 2,
+    filenode: 1n,
+    chunksTotal: 3,
+    rowsEstimated: 300,
+    loadEndLsn: 0n,
+    reason: '',
+  };
+  await tables.writeTable(clicks);
+  await tables.writeTable({
+    ...clicks,
+    table: 'public.poison',
+    phase: 'quarantined',
+    chunksTotal: 0,
+    reason: 'a reason',
+  });
+  const chunk = { fromBlock: 0, toBlock: 9, rows: 100, done: true };
+  // The first generation was given up: its rows are not in the copy.
+  await tables.writeChunks('public.clicks', 1, [{ ...chunk, chunk: 0, rows: 999 }]);
+  await tables.writeChunks('public.clicks', 2, [
+    { ...chunk, chunk: 0 },
+    { ...chunk, chunk: 1, rows: 50 },
+    { ...chunk, chunk: 2, rows: 0, done: false },
+  ]);
+  await new CheckpointStore(copy.client, copy, pipeline).write({
+    epoch: 1n,
+    seq: 1n,
+    appliedLsn: startLsn,
+    appliedCommitTimeUs: 0n,
+    plannedLsn: 0n,
+    dirty: CLEAN,
+    rollupsLive: false,
+    sourceId: 'x',
+  });
+
+  const status = await readStatus({
+    postgres: postgres.client,
+    clickhouse: copy.client,
+    names: copy,
+    slot: pipeline,
+    endpoints: { postgres: postgres.url, clickhouse: copy.url },
+  });
+
+  expect(status).toMatchObject({
+    phase: 'stopped',
+    slot: { active: false, walStatus: 'reserved', retainedBytes: expect.any(Number) as number },
+    appliedLsn: status.confirmedLsn,
+    lag: { bytes: expect.any(Number) as number },
+    caughtUp: false,
+  });
+  expect(status.tables).toEqual([
+    {
+      name: 'public.clicks',
+      phase: 'loading',
+      rowsLoaded: 150,
+      rowsEstimated: 300,
+      chunksDone: 2,
+      chunksTotal: 3,
+      reason: null,
+    },
+    expect.objectContaining({ name: 'public.poison', phase: 'quarantined', chunksDone: 0, reason: 'a reason' }),
+  ]);
+  expect(JSON.stringify(status)).not.toContain(new URL(postgres.url).password);
+});
