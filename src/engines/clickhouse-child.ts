@@ -24,14 +24,14 @@ const result = load({
   paramsType: [DataType.I32, DataType.StringArray],
   paramsValue: [args.length, args],
 });
-const failure = load({
+const readError = {
   library: 'chdb',
   funcName: 'chdb_result_error',
-  retType: DataType.String,
   paramsType: [DataType.External],
   paramsValue: [result],
-});
-if (failure !== '') {
-  process.stderr.write(`${failure}\n`);
+};
+// First as a number: the text of a null pointer, which means no error, would be read from address 0.
+if (Number(load({ ...readError, retType: DataType.BigInt })) !== 0) {
+  process.stderr.write(`${load({ ...readError, retType: DataType.String })}\n`);
   process.exitCode = 1;
 }

@@ -15,7 +15,7 @@ export interface ClickHouseSetup {
 export function serverConfig(usersFile: string, setup: ClickHouseSetup): string {
   return `<clickhouse>
   <users_config>${xml(usersFile)}</users_config>
-  <logger><level>warning</level><console>1</console></logger>
+  <logger><console>1</console></logger>
   <mlock_executable>false</mlock_executable>
   ${setup.extra}
 </clickhouse>

@@ -103,7 +103,8 @@ async function launch(home: string, ports: Ports, options: ClickHouseOptions): P
   const logFile = options.logFile ?? join(home, 'clickhouse.log');
   const library = findClickHouseLibrary();
   const program = [findClickHouseChild(), library];
-  const place = [`--path=${join(home, 'data')}`, `--config-file=${join(home, 'config.xml')}`];
+  // The level in the configuration file is not obeyed here: without this option everything is logged.
+  const place = ['--log-level=warning', `--path=${join(home, 'data')}`, `--config-file=${join(home, 'config.xml')}`];
   const listen = [`--listen_host=${LOOPBACK}`, `--http_port=${ports.http}`, `--tcp_port=${ports.tcp}`];
   const server = await supervise({
     command: process.execPath,
