@@ -155,7 +155,8 @@ async function readCopy(sources: StatusSources): Promise<Pick<Observations, 'che
        FROM ${chIdent(names.internal)}.chunks FINAL WHERE pipeline = {pipeline:String} GROUP BY table, generation`,
       { params: { pipeline: slot } },
     );
-    return { checkpoint, tables: [...states.values()].map((state) => tableStatus(state, counts)) };
+    const tables = [...states.values()].map((state) => tableStatus(state, counts));
+    return { checkpoint, tables: tables.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
   } catch (error) {
     if (isMissing(error)) return { checkpoint: null, tables: [] };
     throw error;

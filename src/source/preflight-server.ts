@@ -1,8 +1,9 @@
 /** Checks of the server, its settings and our role. */
+import type { Finding } from '../model/finding.ts';
 import { pgIdent, pgLiteral, pgTable } from '../model/quote.ts';
 import { tableLabel } from '../model/table.ts';
 import { pgRows } from './connection.ts';
-import type { Finding, PreflightCheck, PreflightFacts } from './preflight.ts';
+import type { PreflightCheck, PreflightFacts } from './preflight-facts.ts';
 import { inspectPublication } from './publication.ts';
 import { inspectSlot } from './slot.ts';
 

@@ -1,8 +1,9 @@
 /** Checks of the tables that are to be copied. */
+import type { Finding } from '../model/finding.ts';
 import { pgIdent, pgTable } from '../model/quote.ts';
 import { tableLabel, type SourceTable } from '../model/table.ts';
 import { pgRows } from './connection.ts';
-import type { Finding, PreflightCheck, PreflightFacts } from './preflight.ts';
+import type { PreflightCheck, PreflightFacts } from './preflight-facts.ts';
 
 /** All of them, in the order they are shown. */
 export const TABLE_CHECKS: readonly PreflightCheck[] = [

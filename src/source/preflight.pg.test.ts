@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { temporaryPostgres, type TemporaryPostgres } from '../../test/support/databases.ts';
 import { readCatalog } from './catalog.ts';
 import { connectPostgres } from './connection.ts';
-import { checkPostgres, type PreflightSubject } from './preflight.ts';
+import type { PreflightSubject } from './preflight-facts.ts';
+import { checkPostgres } from './preflight.ts';
 import { ensurePublication } from './publication.ts';
 
 /** Settings of the test server that a check may rightly complain about. */
