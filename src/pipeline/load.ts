@@ -71,7 +71,10 @@ export class Loader {
 
   constructor(options: LoaderOptions) {
     this.#options = options;
-    for (const [label, state] of options.states) this.#states.set(label, state);
+    for (const { table } of options.layouts) {
+      const label = tableLabel(table);
+      this.#states.set(label, options.states.get(label) ?? freshState(table));
+    }
   }
 
   /** Where each table stands. */
@@ -319,19 +322,7 @@ export class Loader {
   }
 
   #state(table: SourceTable): TableState {
-    const label = tableLabel(table);
-    const fresh: TableState = {
-      table: label,
-      target: table.target,
-      phase: 'waiting',
-      generation: 1,
-      filenode: 0n,
-      chunksTotal: 0,
-      rowsEstimated: 0,
-      loadEndLsn: NO_LSN,
-      reason: '',
-    };
-    return this.#states.get(label) ?? fresh;
+    return this.#states.get(tableLabel(table)) ?? freshState(table);
   }
 
   async #write(state: TableState): Promise<void> {
@@ -339,4 +330,18 @@ export class Loader {
     this.#states.set(state.table, state);
     await untilDone(() => this.#options.copy.tables.writeTable(state, this.#options.patience.signal), this.#options.patience);
   }
+}
+
+function freshState(table: SourceTable): TableState {
+  return {
+    table: tableLabel(table),
+    target: table.target,
+    phase: 'waiting',
+    generation: 1,
+    filenode: 0n,
+    chunksTotal: 0,
+    rowsEstimated: 0,
+    loadEndLsn: NO_LSN,
+    reason: '',
+  };
 }

@@ -68,7 +68,7 @@ export async function prepare(copy: Copy, options: PipelineOptions): Promise<Pre
     if (slot?.active === true) {
       throw new AppError('SLOT_BUSY', `replication slot “${options.slot}” is in use by process ${slot.activePid} of PostgreSQL`);
     }
-    await migrateClickHouse(copy.clickhouse, copy.names, { pipeline: copy.pipeline, adSchema, url: options.clickhouseUrl });
+    await migrateClickHouse(copy.clickhouse, copy.names, { adSchema, url: options.clickhouseUrl });
     for (const layout of layouts) await createMirror(copy, layout);
     const found = await copy.checkpoint.read();
     const sourceId = await identify(client);

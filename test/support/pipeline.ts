@@ -67,9 +67,12 @@ export function startPipeline(
     if (failure !== null) throw failure;
     return latest !== null && latest.caughtUp && latest.appliedLsn >= lsn;
   };
-  const stop = async (): Promise<void> => {
+  const end = async (): Promise<void> => {
     controller.abort();
     await running;
+  };
+  const stop = async (): Promise<void> => {
+    await end();
     if (failure !== null) throw failure;
   };
   return {
@@ -79,7 +82,7 @@ export function startPipeline(
       await waitFor(() => isAt(lsn), { what: `the copy to reach ${lsn}` });
     },
     stop,
-    [Symbol.asyncDispose]: stop,
+    [Symbol.asyncDispose]: end,
   };
 }
 
@@ -87,6 +90,7 @@ export function startPipeline(
 function sourceText(column: { name: string; type: string }): string {
   const name = `"${column.name}"`;
   if (column.type.startsWith('timestamp')) return `to_char(${name}, 'YYYY-MM-DD HH24:MI:SS.US')`;
+  if (column.type.startsWith('numeric')) return `trim_scale(${name})::text`;
   return `${name}::text`;
 }
 
@@ -105,7 +109,7 @@ async function sourceRows(client: pg.Client, table: string): Promise<{ columns: 
 
 async function copyRows(client: ClickHouse, table: string, columns: readonly string[]): Promise<string[]> {
   const list = columns.map((name) => `toString(\`${name}\`) AS \`${name}\``).join(', ');
-  const rows = await client.rows(`SELECT ${list} FROM ${table}`, { settings: { output_format_decimal_trailing_zeros: 1 } });
+  const rows = await client.rows(`SELECT ${list} FROM ${table}`);
   return rows.map((row) => JSON.stringify(columns.map((name) => row[name] ?? null))).toSorted();
 }
 
@@ -117,7 +121,7 @@ export async function tableDifferences(pg: TemporaryPostgres, ch: TemporaryClick
   const inSource = count(source.rows);
   const missing = [...inSource].filter(([row, n]) => inCopy.get(row) !== n).map(([row, n]) => `source ×${n} ${row}`);
   const extra = [...inCopy].filter(([row, n]) => inSource.get(row) !== n).map(([row, n]) => `copy ×${n} ${row}`);
-  return [...missing, ...extra].map((text) => `${table}: ${text}`);
+  return [...missing, ...extra].slice(0, 12).map((text) => `${table}: ${text}`);
 }
 
 function count(rows: readonly string[]): Map<string, number> {
