@@ -66,7 +66,7 @@ Examples:
   millrace up                          try it: engines, data, copy and key figures on this machine
   millrace check --postgres-url URL    what must be changed in a server of your own
   millrace status --json               how far the copy is, for scripts
-  millrace kpi ctr_by_campaign         one key figure
+  millrace kpi ctr                     one key figure
   millrace kpi list                    all of them`;
 
 /** Settings that most commands use; the others are listed at the end. */

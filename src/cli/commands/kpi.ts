@@ -2,82 +2,86 @@
 import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { nearest } from '../../config/nearest.ts';
 import { ClickHouse } from '../../destination/client.ts';
-import { KPIS } from '../../kpi/definitions.ts';
-import { type KpiResult, queryKpi } from '../../kpi/query.ts';
+import type { KpiColumn } from '../../kpi/definition.ts';
+import { type KpiName, KPIS } from '../../kpi/definitions.ts';
+import { type KpiRequest, type KpiResult, queryKpi } from '../../kpi/query.ts';
 import { AppError } from '../../model/errors.ts';
 import { openContext } from '../context.ts';
-import { renderCsv, renderJson, renderTable } from '../print.ts';
+import { renderCsv, renderJson, renderTable, type Row } from '../print.ts';
 
 const EXAMPLES = `
 Examples:
   millrace kpi list
-  millrace kpi ctr_by_campaign
-  millrace kpi daily_delivery --from 2026-03-01 --to 2026-03-31 --format csv
-  millrace kpi budget_pacing --pricing-model cpm`;
+  millrace kpi ctr
+  millrace kpi daily --from 2026-03-01 --to 2026-03-31 --format csv
+  millrace kpi spend --pricing-model cpm`;
 
-/** What narrows a key figure. Days are of the event, in UTC, both included. */
-interface Filters {
-  readonly from?: string | undefined;
-  readonly to?: string | undefined;
-  readonly advertiser?: number | undefined;
-  readonly campaign?: number | undefined;
-}
+type Format = 'table' | 'json' | 'csv';
+
+type Filters = Omit<KpiRequest, 'pricingModel'>;
 
 /** The command `kpi`. */
 export function kpiCommand() {
   return new Command('kpi')
-    .description('Lists the key figures, or shows one. Money follows --pricing-model.')
+    .description('Lists the key figures, or shows one. Days are of the event, in UTC; money follows --pricing-model.')
     .argument('[name]', 'name of the key figure, or “list”', 'list')
-    .option('--from <day>', 'first day, for example 2026-03-01', parseDay)
-    .option('--to <day>', 'last day', parseDay)
+    .option('--from <day>', 'first day, for example 2026-03-01 (default: the first with events)')
+    .option('--to <day>', 'last day (default: the last with events)')
     .option('--advertiser <id>', 'one advertiser only', parseId)
     .option('--campaign <id>', 'one campaign only', parseId)
     .addOption(new Option('--format <format>', 'how to print').choices(['table', 'json', 'csv']))
     .addHelpText('after', EXAMPLES)
-    .action(async (name, options, command) => {
+    .action(async (name, { format, ...filters }, command) => {
       const { json } = command.optsWithGlobals() as { json?: true };
-      const format = options.format ?? (json === true ? 'json' : 'table');
-      const text = name === 'list' ? listText(format) : await kpiText(command, knownName(name), { ...options, format });
+      const chosen = format ?? (json === true ? 'json' : 'table');
+      const text = name === 'list' ? listText(chosen) : await kpiText(command, knownName(name), filters, chosen);
       process.stdout.write(text);
     });
 }
 
-type Format = 'table' | 'json' | 'csv';
-
 function listText(format: Format): string {
-  const rows = Object.entries(KPIS).map(([name, { title, description }]) => ({ name, title, description }));
-  const columns = [{ name: 'name' }, { name: 'title' }, { name: 'description' }];
+  const rows = Object.values(KPIS).map(({ name, title, description, grain }) => ({ name, title, grain, description }));
+  const columns = [{ name: 'name' }, { name: 'title' }, { name: 'grain' }, { name: 'description' }];
   if (format === 'json') return renderJson(rows);
   return format === 'csv' ? renderCsv(columns, rows) : renderTable(columns, rows, terminal());
 }
 
+async function kpiText(command: CommandUnknownOpts, name: KpiName, filters: Filters, format: Format): Promise<string> {
+  const { config, endpoints } = await openContext(command);
+  await using clickhouse = new ClickHouse(endpoints.clickhouse);
+  const names = { database: config.database, internal: config.internalDatabase };
+  try {
+    const result = await queryKpi(clickhouse, names, name, { ...filters, pricingModel: config.pricingModel });
+    return resultText(name, result, format);
+  } catch (error) {
+    throw isMissing(error)
+      ? new AppError('NOT_RUNNING', `there is no copy in “${names.database}” yet`, { cause: error })
+      : error;
+  }
+}
+
 /** The result in one of the formats; each says up to where it is true. */
-export function resultText(name: string, result: KpiResult, format: Format): string {
-  const { columns, rows, asOf, loading } = result;
-  if (format === 'json') return renderJson({ kpi: name, asOf, loading, columns, rows });
+export function resultText(name: KpiName, result: KpiResult, format: Format): string {
+  const { columns, rows, range, asOf, loading } = result;
+  if (format === 'json') return renderJson({ kpi: name, range, asOf, loading, columns, rows });
   if (format === 'csv') {
     const dated = rows.map((row) => ({ ...row, as_of: asOf.commitTime, as_of_lsn: asOf.lsn }));
     return renderCsv([...columns, { name: 'as_of' }, { name: 'as_of_lsn' }], dated);
   }
-  const table = rows.length === 0 ? 'no data\n' : renderTable(columns, rows, terminal());
-  const note = loading ? '; some tables are still loading, see `millrace status`' : '';
-  return `${table}\nas of ${asOf.commitTime ?? '–'} UTC (${asOf.lsn})${note}\n`;
+  const table = rows.length === 0 ? 'no data\n' : renderTable(columns, rows.map(percentages(columns)), terminal());
+  const days = range === null ? '' : `${range.from} to ${range.to}, `;
+  const note = loading ? '; some tables are still loading, so figures are too low: see `millrace status`' : '';
+  return `${table}\n${days}as of ${asOf.commitTime ?? '–'} UTC (${asOf.lsn ?? '–'})${note}\n`;
 }
 
-async function kpiText(
-  command: CommandUnknownOpts,
-  name: KpiName,
-  options: Filters & { format: Format },
-): Promise<string> {
-  const { config, endpoints } = await openContext(command);
-  await using clickhouse = new ClickHouse(endpoints.clickhouse);
-  const names = { database: config.database, internal: config.internalDatabase };
-  const { format, ...filters } = options;
-  const result = await queryKpi(clickhouse, names, name, { ...filters, pricingModel: config.pricingModel });
-  return resultText(name, result, format);
+/** Ratios as people read them; programs get the fraction, by JSON and CSV. */
+function percentages(columns: readonly KpiColumn[]): (row: Row) => Row {
+  const ratios = columns.filter((column) => column.unit === 'ratio').map((column) => column.name);
+  return (row) => {
+    const shown = ratios.map((name) => [name, row[name] === null ? null : `${(Number(row[name]) * 100).toFixed(2)} %`]);
+    return { ...row, ...(Object.fromEntries(shown) as Row) };
+  };
 }
-
-type KpiName = Extract<keyof typeof KPIS, string>;
 
 function knownName(name: string): KpiName {
   if (Object.hasOwn(KPIS, name)) return name as KpiName;
@@ -87,19 +91,16 @@ function knownName(name: string): KpiName {
   );
 }
 
+/** UNKNOWN_TABLE, UNKNOWN_DATABASE: nothing was set up there. */
+function isMissing(error: unknown): boolean {
+  return error instanceof AppError && ['60', '81'].includes(String(error.details['clickhouseCode']));
+}
+
 function terminal(): { width: number | undefined; colour: boolean } {
   return { width: process.stdout.columns, colour: process.stdout.isTTY };
 }
 
-function parseDay(text: string): string {
-  const date = new Date(`${text}T00:00:00Z`);
-  // 2026-02-30 reads as 2 March: a day is what comes back as it was written.
-  const isDay = !Number.isNaN(date.getTime()) && date.toISOString().slice(0, 10) === text;
-  if (!isDay) throw new InvalidArgumentError('Expected a day such as 2026-03-01.');
-  return text;
-}
-
 function parseId(text: string): number {
-  if (!/^\d{1,10}$/.test(text)) throw new InvalidArgumentError('Expected a number.');
+  if (!/^-?\d{1,10}$/.test(text)) throw new InvalidArgumentError('Expected a number.');
   return Number(text);
 }
