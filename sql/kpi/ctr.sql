@@ -1,0 +1,53 @@
+-- CTR by campaign
+-- How many of the impressions of each campaign were clicked, and how sure that is.
+--
+-- Formula:  clicks / impressions; interval: (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n) with n impressions, p = clicks/n, z = 1.959964 (Wilson, 95 %)
+-- Unit:     CTR and its bounds are fractions (0.08 is 8 %); the others are counts
+-- Grain:    one row per campaign; best first, by the lower bound of the interval
+-- NULL:     CTR is NULL without impressions; the bounds also when clicks exceed impressions
+-- Caveat:   A ratio of sums over the whole range, never a mean of daily rates.
+-- Caveat:   Campaigns without events are there, with zeros; deleted campaigns and “(none)” only when they have events.
+-- Caveat:   A small campaign has a wide interval: compare lower bounds, not rates.
+--
+-- As a view:  SELECT * FROM ads.kpi_ctr(from = '2026-03-01', to = '2026-03-01')
+-- This file:  clickhouse-client --param_from=… --param_to=… --queries-file sql/kpi/ctr.sql
+-- Written by scripts/docs.mjs from src/kpi.
+
+SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, impressions, clicks, ctr, ctr_low, ctr_high, clicks_exceed_impressions, undated_impressions, undated_clicks
+FROM (
+WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+SELECT
+    c.advertiser_id AS advertiser_id,
+    coalesce(a.advertiser, if(isNull(c.advertiser_id), '(none)', '(unknown)')) AS advertiser,
+    f.campaign_id AS campaign_id,
+    coalesce(c.campaign, if(isNull(f.campaign_id), '(none)', '(unknown)')) AS campaign,
+    ifNull(c.deleted, false) AS deleted,
+    f.impressions AS impressions,
+    f.clicks AS clicks,
+    f.clicks / nullIf(f.impressions, 0) AS ctr,
+    if(f.impressions = 0 OR f.clicks > f.impressions, NULL, ((f.clicks / f.impressions) + 1.959964 * 1.959964 / (2 * f.impressions) - 1.959964 * sqrt((f.clicks / f.impressions) * (1 - (f.clicks / f.impressions)) / f.impressions + 1.959964 * 1.959964 / (4 * f.impressions * f.impressions))) / (1 + 1.959964 * 1.959964 / f.impressions)) AS ctr_low,
+    if(f.impressions = 0 OR f.clicks > f.impressions, NULL, ((f.clicks / f.impressions) + 1.959964 * 1.959964 / (2 * f.impressions) + 1.959964 * sqrt((f.clicks / f.impressions) * (1 - (f.clicks / f.impressions)) / f.impressions + 1.959964 * 1.959964 / (4 * f.impressions * f.impressions))) / (1 + 1.959964 * 1.959964 / f.impressions)) AS ctr_high,
+    (f.clicks > f.impressions)::Bool AS clicks_exceed_impressions,
+    f.undated_impressions AS undated_impressions,
+    f.undated_clicks AS undated_clicks,
+    at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
+FROM
+(
+    SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, sum(ui) AS undated_impressions, sum(uk) AS undated_clicks, max(live) AS is_live
+    FROM
+    (
+        SELECT campaign_id,
+            if(isNull(hour), 0, impressions) AS i, if(isNull(hour), 0, clicks) AS k,
+            if(isNull(hour), impressions, 0) AS ui, if(isNull(hour), clicks, 0) AS uk, 0 AS live
+        FROM ads.campaign_hourly
+        WHERE (hour >= toDateTime64({from:Date32}, 0, 'UTC') AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 1)) OR isNull(hour)
+        UNION ALL
+        SELECT campaign_id, 0, 0, 0, 0, 1 FROM ads.campaign_directory WHERE NOT deleted
+    )
+    GROUP BY campaign_id
+    HAVING is_live = 1 OR impressions != 0 OR clicks != 0 OR undated_impressions != 0 OR undated_clicks != 0
+) AS f
+LEFT JOIN ads.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
+)
+ORDER BY ctr_low DESC NULLS LAST, campaign_id NULLS LAST;

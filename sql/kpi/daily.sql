@@ -1,0 +1,60 @@
+-- Daily impressions and clicks
+-- Impressions, clicks and CTR of each day.
+--
+-- Formula:  counts of events by the day of `created_at`; CTR = clicks / impressions of the day
+-- Unit:     counts; CTR is a fraction
+-- Grain:    one row per day of the range, of all campaigns or those asked for; the view has one per day and campaign
+-- NULL:     CTR is NULL on days without impressions; events without a time have one row with day NULL, last, whatever the range
+-- Caveat:   An event counts on the day on which it happened, however late it arrived. A click after midnight counts on its own day, also when its impression lies before.
+-- Caveat:   Nothing is left out: days without events are there with zeros, events outside the flight of their campaign count.
+--
+-- As a view:  SELECT * FROM ads.kpi_daily(from = '2026-03-01', to = '2026-03-01')
+-- This file:  clickhouse-client --param_from=… --param_to=… --queries-file sql/kpi/daily.sql
+-- Written by scripts/docs.mjs from src/kpi.
+
+SELECT day, f.impressions AS impressions, f.clicks AS clicks, f.clicks / nullIf(f.impressions, 0) AS ctr, (f.clicks > f.impressions)::Bool AS clicks_exceed_impressions
+FROM (
+SELECT day, sum(impressions) AS impressions, sum(clicks) AS clicks
+FROM (
+WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+SELECT
+    f.step AS day,
+    c.advertiser_id AS advertiser_id,
+    coalesce(a.advertiser, if(isNull(c.advertiser_id), '(none)', '(unknown)')) AS advertiser,
+    f.campaign_id AS campaign_id,
+    coalesce(c.campaign, if(isNull(f.campaign_id), '(none)', '(unknown)')) AS campaign,
+    ifNull(c.deleted, false) AS deleted,
+    f.impressions AS impressions,
+    f.clicks AS clicks,
+    f.clicks / nullIf(f.impressions, 0) AS ctr,
+    (f.clicks > f.impressions)::Bool AS clicks_exceed_impressions,
+    at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
+FROM
+(
+    SELECT campaign_id, step, sum(i) AS impressions, sum(k) AS clicks
+    FROM
+    (
+        SELECT campaign_id, toDate32(hour) AS step, sum(impressions) AS i, sum(clicks) AS k
+        FROM ads.campaign_hourly
+        WHERE (hour >= toDateTime64({from:Date32}, 0, 'UTC') AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 1)) OR isNull(hour)
+        GROUP BY campaign_id, step
+        HAVING i != 0 OR k != 0
+        UNION ALL
+        -- Every step of every campaign that lives or has events in the range, so that no gap is left out.
+        SELECT campaign_id, toNullable(arrayJoin(arrayMap(i -> addDays({from:Date32}, i), range(toUInt64(greatest(0, dateDiff('day', {from:Date32}, {to:Date32}) + 1)))))), 0, 0
+        FROM
+        (
+            SELECT campaign_id FROM ads.campaign_directory WHERE NOT deleted
+            UNION DISTINCT
+            SELECT campaign_id FROM ads.campaign_hourly WHERE hour >= toDateTime64({from:Date32}, 0, 'UTC') AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 1)
+            GROUP BY campaign_id HAVING sum(impressions) != 0 OR sum(clicks) != 0
+        )
+    )
+    GROUP BY campaign_id, step
+) AS f
+LEFT JOIN ads.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
+)
+GROUP BY day
+) AS f
+ORDER BY day NULLS LAST;

@@ -1,0 +1,23 @@
+import { describe, expect, test } from 'vitest';
+import { KPIS } from './definitions.ts';
+import { kpiDocument, kpiSqlFile, kpiViewsFile } from './documents.ts';
+
+// Update with `vitest run src/kpi/documents.test.ts -u`, or `npm run docs`.
+describe('files written from the definitions', () => {
+  test('WHEN a definition changes THEN the views, the SQL files and the page have changed with it', async () => {
+    await expect(kpiViewsFile()).toMatchFileSnapshot('../../sql/clickhouse/R__kpi_views.sql');
+    await expect(kpiDocument()).toMatchFileSnapshot('../../docs/kpis.md');
+    for (const kpi of Object.values(KPIS)) {
+      await expect(kpiSqlFile(kpi)).toMatchFileSnapshot(`../../sql/kpi/${kpi.name}.sql`);
+    }
+  });
+
+  test('GIVEN the definitions THEN each is complete and named consistently', () => {
+    for (const [name, kpi] of Object.entries(KPIS)) {
+      expect(kpi.name).toBe(name);
+      expect(kpi.view).toBe(`kpi_${name}`);
+      for (const { name: column } of kpi.columns) expect(kpi.sql).toContain(column);
+      expect(kpi.sql).toContain('as_of_lsn');
+    }
+  });
+});

@@ -1,0 +1,67 @@
+/** Pieces of SQL that the key figures share. */
+import { column, type KpiColumn } from './definition.ts';
+
+/** Hours of the days `from` to `to`, both included. A bucket without a time is in no range. */
+export const IN_RANGE =
+  "hour >= toDateTime64({from:Date32}, 0, 'UTC') AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 1)";
+
+/** The position and time up to which all tables are applied, as a tuple; read once per query. */
+export const AS_OF = '(SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at';
+
+/** Columns of every view: up to where the figures hold. */
+export const AS_OF_COLUMNS = 'at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading';
+
+/** Joins names to facts `f` that are aggregated already, one row per campaign: nothing is multiplied. */
+export const JOIN_CAMPAIGN = `LEFT JOIN \${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN \${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id`;
+
+/** Columns that say whose figures a row has. */
+export const WHOSE_SELECT = `c.advertiser_id AS advertiser_id,
+    coalesce(a.advertiser, if(isNull(c.advertiser_id), '(none)', '(unknown)')) AS advertiser,
+    f.campaign_id AS campaign_id,
+    coalesce(c.campaign, if(isNull(f.campaign_id), '(none)', '(unknown)')) AS campaign,
+    ifNull(c.deleted, false) AS deleted`;
+
+/** Their descriptions. */
+export const WHOSE: readonly KpiColumn[] = [
+  column('advertiser_id', 'Advertiser id', 'id'),
+  column('advertiser', 'Advertiser', 'text', '“(none)” for events or campaigns without one'),
+  column('campaign_id', 'Campaign id', 'id'),
+  column('campaign', 'Campaign', 'text', '“(none)” for events without one'),
+  column(
+    'deleted',
+    'Deleted',
+    'flag',
+    'the campaign is gone from the source, its events are not; its name is the last one known',
+  ),
+];
+
+/** The flag of figures that cannot be a rate. */
+export const EXCEED = column(
+  'clicks_exceed_impressions',
+  'Clicks > impr.',
+  'flag',
+  'more clicks than impressions: possible, as the source does not tie a click to an impression; shown, never clipped',
+);
+/** Its SQL, over columns `impressions` and `clicks` of `f`. */
+export const EXCEED_SELECT = '(f.clicks > f.impressions)::Bool AS clicks_exceed_impressions';
+
+/** CTR over columns of `f`. */
+export const CTR_SELECT = 'f.clicks / nullIf(f.impressions, 0) AS ctr';
+
+/** Its description. */
+export const CTR = column('ctr', 'CTR', 'ratio', 'clicks / impressions');
+
+/** Estimated money of the rollup under the pricing model asked for; anything else is refused, not guessed. */
+export const SPEND = "if({pricing_model:String} = 'cpm', spend_cpm, spend_cpc)";
+
+/** Refuses other pricing models. */
+export const KNOWN_PRICING_MODEL =
+  "throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0";
+
+/** What is true of every figure in money. */
+export const MONEY_CAVEATS: readonly string[] = [
+  'Estimated: the source has bids, which are maxima, and no auction prices.',
+  '`pricing_model` decides what a bid buys: `cpc` one click, `cpm` a thousand impressions.',
+  'Each event is priced with the bid that was in force at its own time; a change of the bid re-prices nothing before it. The first bid known holds for everything before.',
+];

@@ -1,0 +1,41 @@
+/** SQL of a key figure: its view, and the report that reads it. */
+import type { KpiDefinition } from './definition.ts';
+
+/** Narrows a report. */
+export interface KpiFilter {
+  readonly advertiser?: number | undefined;
+  readonly campaign?: number | undefined;
+}
+
+/** `CREATE OR REPLACE VIEW`, with `${database}` to be replaced. */
+export function viewStatement(kpi: KpiDefinition): string {
+  return `CREATE OR REPLACE VIEW \${database}.${kpi.view} AS\n${kpi.sql}`;
+}
+
+/** A call of the view with its parameters passed on. */
+export function viewCall(kpi: KpiDefinition): string {
+  const pricing = kpi.hasPricingModel ? ', pricing_model = {pricing_model:String}' : '';
+  return `\${database}.${kpi.view}(from = {from:Date32}, to = {to:Date32}${pricing})`;
+}
+
+/**
+ * The report over a source.
+ *
+ * @param source The view's call, or its body in parentheses.
+ */
+export function reportStatement(kpi: KpiDefinition, source: string, filter: KpiFilter = {}): string {
+  const conditions = [
+    ...(filter.advertiser === undefined ? [] : ['advertiser_id = {advertiser:Int32}']),
+    ...(filter.campaign === undefined ? [] : ['campaign_id = {campaign:Int32}']),
+  ];
+  const where = conditions.length === 0 ? '' : `\nWHERE ${conditions.join(' AND ')}`;
+  const { select, groupBy, orderBy } = kpi.report;
+  if (groupBy === undefined) return `SELECT ${select}\nFROM ${source}${where}\nORDER BY ${orderBy}`;
+  return `SELECT ${select}
+FROM (
+SELECT ${groupBy}, sum(impressions) AS impressions, sum(clicks) AS clicks
+FROM ${source}${where}
+GROUP BY ${groupBy}
+) AS f
+ORDER BY ${orderBy}`;
+}
