@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { byteSize, renderCsv, renderJson, renderTable, thousands } from './print.ts';
+import { byteSize, renderCsv, renderJson, renderTable, roundCents, thousands } from './print.ts';
 
 const COLUMNS = [{ name: 'name' }, { name: 'clicks' }, { name: 'spend' }];
 
@@ -60,6 +60,18 @@ test.each([
   { number: '123456789012345678901.123456', text: '123,456,789,012,345,678,901.123456' },
 ])('thousands of $number', ({ number, text }) => {
   expect(thousands(number)).toBe(text);
+});
+
+test.each([
+  { decimal: '3.8', text: '3.80' },
+  { decimal: 7, text: '7.00' },
+  { decimal: 'nan', text: 'nan' },
+  { decimal: '282.206062', text: '282.21' },
+  { decimal: '-0.005', text: '-0.01' },
+  { decimal: '0.004999', text: '0.00' },
+  { decimal: '12345678901234567890.995', text: '12345678901234567891.00' },
+])('$decimal is $text with cents', ({ decimal, text }) => {
+  expect(roundCents(decimal)).toBe(text);
 });
 
 test.each([

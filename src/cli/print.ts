@@ -55,6 +55,16 @@ export function thousands(number: string | number | bigint): string {
   return fraction === undefined ? grouped : `${grouped}.${fraction}`;
 }
 
+/** A decimal with two places, halves away from zero: `282.206062` → `282.21`. Text in, so that no digit is lost. */
+export function roundCents(decimal: string | number): string {
+  const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(String(decimal));
+  if (match === null) return String(decimal);
+  const [, sign, whole = '', fraction = ''] = match;
+  const thousandths = BigInt(whole + fraction.padEnd(3, '0').slice(0, 3));
+  const cents = String((thousandths + 5n) / 10n).padStart(3, '0');
+  return `${sign}${cents.slice(0, -2)}.${cents.slice(-2)}`;
+}
+
 /** A size for people: `16.0 MiB`. */
 export function byteSize(bytes: number | bigint): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

@@ -4,10 +4,16 @@ import type { KpiResult } from '../../kpi/query.ts';
 import { resultText } from './kpi.ts';
 
 const RESULT: KpiResult = {
-  columns: [column('campaign_id', 'Campaign', 'id'), column('clicks', 'Clicks', 'count'), column('ctr', 'CTR', 'ratio')],
+  columns: [
+    column('campaign_id', 'Campaign', 'id'),
+    column('clicks', 'Clicks', 'count'),
+    column('ctr', 'CTR', 'ratio'),
+    column('spend', 'Spend', 'money'),
+    column('gone', 'Gone', 'flag'),
+  ],
   rows: [
-    { campaign_id: 1001, clicks: '1234', ctr: 0.081234 },
-    { campaign_id: 1002, clicks: '0', ctr: null },
+    { campaign_id: 1001, clicks: '1234', ctr: 0.081234, spend: '1282.206062', gone: true },
+    { campaign_id: 1002, clicks: '0', ctr: null, spend: null, gone: 0 },
   ],
   range: { from: '2026-03-01', to: '2026-03-02' },
   asOf: { lsn: '0/1A2B', commitTime: '2026-03-02 12:00:00.000000' },
@@ -18,9 +24,9 @@ describe('resultText', () => {
   test('a table for people: percentages, thousands, NULL as a dash, and up to where it is true', () => {
     expect(resultText('ctr', RESULT, 'table')).toBe(
       [
-        'Campaign  Clicks     CTR',
-        '    1001   1,234  8.12 %',
-        '    1002       0       –',
+        'Campaign  Clicks     CTR     Spend  Gone',
+        '    1001   1,234  8.12 %  1,282.21  yes',
+        '    1002       0       –         –',
         '',
         '2026-03-01 to 2026-03-02, as of 2026-03-02 12:00:00.000000 UTC (0/1A2B)',
         '',
@@ -39,8 +45,8 @@ describe('resultText', () => {
 
   test('CSV keeps the fraction, and each row carries as_of', () => {
     expect(resultText('ctr', RESULT, 'csv').split('\r\n').slice(0, 2)).toEqual([
-      'campaign_id,clicks,ctr,as_of,as_of_lsn',
-      '1001,1234,0.081234,2026-03-02 12:00:00.000000,0/1A2B',
+      'campaign_id,clicks,ctr,spend,gone,as_of,as_of_lsn',
+      '1001,1234,0.081234,1282.206062,true,2026-03-02 12:00:00.000000,0/1A2B',
     ]);
   });
 

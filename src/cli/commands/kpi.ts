@@ -2,12 +2,12 @@
 import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { nearest } from '../../config/nearest.ts';
 import { ClickHouse } from '../../destination/client.ts';
-import type { KpiColumn } from '../../kpi/definition.ts';
+import type { KpiColumn, Unit } from '../../kpi/definition.ts';
 import { type KpiName, KPIS } from '../../kpi/definitions.ts';
 import { type KpiRequest, type KpiResult, queryKpi } from '../../kpi/query.ts';
 import { AppError } from '../../model/errors.ts';
 import { openContext } from '../context.ts';
-import { renderCsv, renderJson, renderTable, type Row } from '../print.ts';
+import { renderCsv, renderJson, renderTable, roundCents, type Row } from '../print.ts';
 
 const EXAMPLES = `
 Examples:
@@ -68,19 +68,22 @@ export function resultText(name: KpiName, result: KpiResult, format: Format): st
     const dated = rows.map((row) => ({ ...row, as_of: asOf.commitTime, as_of_lsn: asOf.lsn }));
     return renderCsv([...columns, { name: 'as_of' }, { name: 'as_of_lsn' }], dated);
   }
-  const table = rows.length === 0 ? 'no data\n' : renderTable(columns, rows.map(percentages(columns)), terminal());
+  const table = rows.length === 0 ? 'no data\n' : renderTable(columns, rows.map(readable(columns)), terminal());
   const days = range === null ? '' : `${range.from} to ${range.to}, `;
   const note = loading ? '; some tables are still loading, so figures are too low: see `millrace status`' : '';
   return `${table}\n${days}as of ${asOf.commitTime ?? '–'} UTC (${asOf.lsn ?? '–'})${note}\n`;
 }
 
-/** Ratios as people read them; programs get the fraction, by JSON and CSV. */
-function percentages(columns: readonly KpiColumn[]): (row: Row) => Row {
-  const ratios = columns.filter((column) => column.unit === 'ratio').map((column) => column.name);
-  return (row) => {
-    const shown = ratios.map((name) => [name, row[name] === null ? null : `${(Number(row[name]) * 100).toFixed(2)} %`]);
-    return { ...row, ...(Object.fromEntries(shown) as Row) };
-  };
+/** Values as people read them; programs get them exact, by JSON and CSV. */
+function readable(columns: readonly KpiColumn[]): (row: Row) => Row {
+  return (row) => Object.fromEntries(columns.map(({ name, unit }) => [name, readableValue(row[name], unit)]));
+}
+
+function readableValue(value: unknown, unit: Unit): unknown {
+  if (value === null || value === undefined) return null;
+  if (unit === 'ratio') return `${(Number(value) * 100).toFixed(2)} %`;
+  if (unit === 'money') return roundCents(value as string | number);
+  return unit === 'flag' ? (Number(value) === 0 ? '' : 'yes') : value;
 }
 
 function knownName(name: string): KpiName {

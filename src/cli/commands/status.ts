@@ -50,6 +50,8 @@ export function statusText(status: Status): string {
   ];
   const rows = status.tables.map((table) => ({
     ...table,
+    // Without statistics on the source there is no estimate.
+    rowsEstimated: table.rowsEstimated === 0 ? null : table.rowsEstimated,
     chunks: `${thousands(table.chunksDone)}/${thousands(table.chunksTotal)}`,
   }));
   const columns = rows.some((row) => row.reason !== null) ? TABLE_COLUMNS : TABLE_COLUMNS.slice(0, -1);
@@ -59,5 +61,6 @@ export function statusText(status: Status): string {
 
 function lagText(lag: Status['lag']): string {
   if (lag.bytes === null) return '–';
+  if (lag.bytes === 0) return 'none';
   return `${byteSize(lag.bytes)}${lag.seconds === null ? '' : `, at most ${duration(lag.seconds)}`}`;
 }
