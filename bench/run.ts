@@ -1,0 +1,57 @@
+/**
+ * The benchmarks: `npm run bench -- load|stream|freshness [--rows N] [--repeat N] [--seconds N] [--json] [--save]`.
+ * What they measure and how to read them: docs/benchmarks.md.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { packageRoot } from '../src/model/package-root.ts';
+import { measureFreshness } from './scenarios/freshness.ts';
+import { LOAD_ROWS, measureLoad } from './scenarios/load.ts';
+import { measureStream, STREAM_ROWS } from './scenarios/stream.ts';
+import { openLab } from './support/lab.ts';
+import { describeMachine, loadNow } from './support/machine.ts';
+import { type Findings, printResult, type Result } from './support/result.ts';
+import type { Lab } from './support/lab.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rows: { type: 'string' },
+    repeat: { type: 'string', default: '3' },
+    seconds: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    /** Writes bench/results/<scenario>.json: for runs at full size. */
+    save: { type: 'boolean', default: false },
+  },
+});
+
+const repeat = Number(values.repeat);
+const SCENARIOS: Record<string, (lab: Lab) => Promise<Findings>> = {
+  load: (lab) => measureLoad(lab, { rows: Number(values.rows ?? LOAD_ROWS), repeat }),
+  stream: (lab) => measureStream(lab, { rows: Number(values.rows ?? STREAM_ROWS), repeat }),
+  freshness: (lab) => measureFreshness(lab, values.seconds === undefined ? {} : { seconds: Number(values.seconds) }),
+};
+
+async function run(scenario: string): Promise<Result> {
+  const measure = SCENARIOS[scenario];
+  if (measure === undefined) throw new Error(`unknown scenario ${scenario}: ${Object.keys(SCENARIOS).join(', ')}`);
+  await using lab = await openLab();
+  const machine = await describeMachine(lab);
+  const measuredAt = new Date().toISOString();
+  const findings = await measure(lab);
+  machine.loadAverage.push(loadNow());
+  return { scenario, measuredAt, machine, ...findings };
+}
+
+for (const scenario of positionals.length === 0 ? Object.keys(SCENARIOS) : positionals) {
+  const result = await run(scenario);
+  const text = `${JSON.stringify(result, null, 2)}\n`;
+  if (values.json) process.stdout.write(text);
+  else printResult(result);
+  if (values.save) {
+    const directory = join(packageRoot(), 'bench', 'results');
+    await mkdir(directory, { recursive: true });
+    await writeFile(join(directory, `${scenario}.json`), text);
+  }
+}

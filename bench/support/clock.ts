@@ -1,0 +1,46 @@
+/** One clock for several processes of a machine, and what a process has used. */
+import { readFileSync } from 'node:fs';
+
+/** ms since 1970, with fractions. */
+export function nowMs(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+/** What a process has used up to a moment. */
+export interface Usage {
+  /** By {@link nowMs}. */
+  readonly atMs: number;
+  /** CPU time of the process, user and system, ms. */
+  readonly cpuMs: number;
+  /** The most memory it has ever held, MiB; 0 where the system does not tell (no /proc). */
+  readonly peakRssMiB: number;
+}
+
+/** What this process has used so far. */
+export function usage(): Usage {
+  const { user, system } = process.cpuUsage();
+  return { atMs: nowMs(), cpuMs: (user + system) / 1000, peakRssMiB: peakRssMiB() };
+}
+
+function peakRssMiB(): number {
+  if (process.platform !== 'linux') return 0;
+  const match = /VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'));
+  return Math.round(Number(match?.[1] ?? 0) / 1024);
+}
+
+/**
+ * CPU time of an engine and of those of its processes that have ended, ms; 0 where the system does not tell.
+ * Read it when the contender's sessions are closed.
+ */
+export function engineCpuMs(pid: number): number {
+  if (process.platform !== 'linux') return 0;
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const ticks = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 15);
+  return ticks.reduce((sum, value) => sum + Number(value), 0) * MS_PER_TICK;
+}
+
+/** USER_HZ is 100 on every Linux that we know. */
+const MS_PER_TICK = 10;
