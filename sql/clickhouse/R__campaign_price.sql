@@ -1,5 +1,5 @@
 -- The bid in force at an event's time, as a dictionary in memory: the views that feed the rollup price each
--- event with it. Created anew at each start, as it carries the credentials with which it reads its source.
+-- event with it. Created anew when the credentials change with which it reads its source.
 --
 -- LIFETIME(0): it is reloaded by the writer after each change of a bid, before the clicks that follow in the
 -- stream, and never in between. NULL bounds are open. Loaded on first use.

@@ -54,7 +54,7 @@ export function kpiSqlFile(kpi: KpiDefinition): string {
   const params = ['from', 'to', ...(kpi.hasPricingModel ? ['pricing_model'] : [])];
   const call = params.map((name) => `${name} = '${name === 'pricing_model' ? 'cpc' : '2026-03-01'}'`).join(', ');
   const lines = [
-    `${kpi.title}`,
+    kpi.title,
     kpi.description,
     '',
     `Formula:  ${kpi.formula}`,

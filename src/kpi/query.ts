@@ -73,7 +73,7 @@ function checkRequest(kpi: KpiDefinition, request: KpiRequest): void {
       throw new AppError('USAGE', `${id} is not an id of ${filter}`);
   }
   if (!['cpc', 'cpm'].includes(request.pricingModel)) {
-    throw new AppError('USAGE', `the pricing model is cpc or cpm, not “${String(request.pricingModel)}”`);
+    throw new AppError('USAGE', `the pricing model is cpc or cpm, not “${request.pricingModel}”`);
   }
 }
 
