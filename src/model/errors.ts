@@ -35,6 +35,7 @@ export const ERRORS = {
   SLOT_BUSY: { remedy: 'operator', hint: 'Another process streams from this slot: stop it, or use another slot name.' },
   SLOT_LOST: { remedy: 'operator', hint: 'Run `millrace teardown`, then start again: the copy is loaded anew.' },
   SLOT_AHEAD: { remedy: 'operator', hint: 'Changes between the two positions are gone from the slot: run `millrace teardown`, then start again.' },
+  SOURCE_CHANGED: { remedy: 'operator', hint: 'Use another internal database for another source, or run `millrace teardown` to start the copy anew.' },
   STREAM_ENDED: { remedy: 'retry', hint: 'The connection to PostgreSQL was lost; it is opened again by itself.' },
   PROTOCOL: { remedy: 'bug', hint: 'Please report this with the message above: the stream was not what the manual says.' },
   VALUE_UNFIT: { remedy: 'operator', hint: 'Correct the value in the source, or choose a policy for the column.' },

@@ -21,7 +21,7 @@ import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { Log } from '../telemetry/log.ts';
 import { planChunks } from '../source/chunks.ts';
 import { connectPostgres } from '../source/connection.ts';
-import { currentLsn, waitForOlderTransactions } from '../source/slot.ts';
+import { currentLsn, type OlderTransaction, waitForOlderTransactions } from '../source/slot.ts';
 import type { Copy } from './copy.ts';
 import { ChunkReader } from './load-chunk.ts';
 import { settleIncomplete } from './settle.ts';
@@ -170,7 +170,7 @@ export class Loader {
       await waitForOlderTransactions(client, {
         signal,
         onWait: (older) => {
-          this.waitingFor = older.map(({ pid, ageSeconds }) => `${pid ?? 'prepared'} (${ageSeconds} s)`).join(', ');
+          this.waitingFor = describeOlder(older);
         },
       });
     } finally {
@@ -344,4 +344,10 @@ function freshState(table: SourceTable): TableState {
     loadEndLsn: NO_LSN,
     reason: '',
   };
+}
+
+/** `pid 4711 (12 s, psql)`: whom we wait for. */
+export function describeOlder(older: readonly OlderTransaction[]): string {
+  const who = older.map(({ pid, ageSeconds, applicationName }) => `${pid === null ? 'prepared' : `pid ${pid}`} (${ageSeconds} s, ${applicationName})`);
+  return who.join(', ');
 }

@@ -49,3 +49,15 @@ export interface PipelineProgress {
   /** Whom the load waits for, in words. */
   readonly waitingFor: string;
 }
+
+/** The progress before there is any. */
+export const NOTHING_YET: PipelineProgress = {
+  phase: 'starting',
+  tables: [],
+  changes: 0,
+  appliedLsn: 0n,
+  appliedCommitTimeUs: 0n,
+  sourceLsn: 0n,
+  caughtUp: false,
+  waitingFor: '',
+};

@@ -23,11 +23,12 @@ import { formatLsn } from '../model/lsn.ts';
 import { hasHistory, isAdSchema, isAdTable, roleOf } from '../model/roles.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import { readTables } from '../source/catalog.ts';
-import { connectPostgres, pgRows } from '../source/connection.ts';
+import { connectPostgres, dropConnection, pgRows } from '../source/connection.ts';
 import { ensurePublication } from '../source/publication.ts';
-import { createSlot, dropSlot, inspectSlot, type SlotState } from '../source/slot.ts';
+import { createSlot, dropSlot, inspectSlot, type SlotState, waitForOlderTransactions } from '../source/slot.ts';
 import type { Copy } from './copy.ts';
-import type { PipelineOptions } from './options.ts';
+import { describeOlder } from './load.ts';
+import { NOTHING_YET, type PipelineOptions } from './options.ts';
 import type { TableLayout } from './table-batch.ts';
 
 /** A pipeline that is ready to stream. */
@@ -61,6 +62,9 @@ export function openCopy(options: PipelineOptions): Copy {
  */
 export async function prepare(copy: Copy, options: PipelineOptions): Promise<Prepared> {
   const client = await connectPostgres(options.postgresUrl);
+  // Making a slot may wait for ever: then it must end with us.
+  const onAbort = (): void => dropConnection(client);
+  options.signal.addEventListener('abort', onAbort, { once: true });
   try {
     const tables = await readTables(client, { include: options.includeTables, exclude: options.excludeTables });
     const { layouts, adSchema } = layoutsOf(tables);
@@ -75,10 +79,14 @@ export async function prepare(copy: Copy, options: PipelineOptions): Promise<Pre
     if (found !== null) checkContinuity(found, slot, sourceId);
     else await assertEmpty(copy, layouts);
     await ensurePublication(client, options.publication, tables);
-    const checkpoint = found ?? (await firstCheckpoint(client, copy, { slot, sourceId, name: options.slot }));
+    const checkpoint = found ?? (await firstCheckpoint(client, copy, { slot, sourceId, options }));
     const states = await copy.tables.readTables();
     return { copy, layouts, checkpoint, states, adSchema };
+  } catch (error) {
+    options.signal.throwIfAborted();
+    throw error;
   } finally {
+    options.signal.removeEventListener('abort', onAbort);
     await client.end();
   }
 }
@@ -138,10 +146,20 @@ async function assertEmpty(copy: Copy, layouts: readonly TableLayout[]): Promise
 async function firstCheckpoint(
   client: pg.Client,
   copy: Copy,
-  first: { slot: SlotState | null; sourceId: string; name: string },
+  first: { slot: SlotState | null; sourceId: string; options: PipelineOptions },
 ): Promise<Checkpoint> {
-  if (first.slot !== null) await dropSlot(client, first.name);
-  const startLsn = await createSlot(client, first.name);
+  const { slot: name, signal, onProgress, log } = first.options;
+  if (first.slot !== null) await dropSlot(client, name);
+  // PostgreSQL makes a slot only when the transactions that write now have ended. Waited for here first, to say so.
+  await waitForOlderTransactions(client, {
+    signal,
+    onWait: (older) => {
+      const waitingFor = describeOlder(older);
+      log.debug({ waitingFor }, 'the slot waits for older transactions');
+      onProgress?.({ ...NOTHING_YET, waitingFor });
+    },
+  });
+  const startLsn = await createSlot(client, name);
   const checkpoint: Checkpoint = {
     epoch: 0n,
     seq: 1n,

@@ -28,7 +28,7 @@ import { Wake } from './wake.ts';
 /** Cut batches that may wait while one is being applied; then the stream pauses. */
 const MAX_QUEUED = 2;
 /** How often an idle position is stored, and parts are counted, ms. */
-const IDLE_STORE_MS = 5_000;
+const IDLE_STORE_MS = 1_000;
 const PARTS_INTERVAL_MS = 1_000;
 
 /** Streams and loads until it is stopped or fails. */

@@ -1,0 +1,97 @@
+/** `millrace run` as a process of its own: what can be killed. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { CheckpointStore } from '../../src/destination/checkpoint.ts';
+import { TableStateStore } from '../../src/destination/table-state.ts';
+import { packageRoot } from '../../src/model/package-root.ts';
+import { currentLsn } from '../../src/source/slot.ts';
+import type { TemporaryClickHouse, TemporaryPostgres } from './databases.ts';
+import { waitFor } from './wait.ts';
+
+/** A pipeline in a process, started, killed and started again. */
+export class PipelineProcess implements AsyncDisposable {
+  readonly #pg: TemporaryPostgres;
+  readonly #ch: TemporaryClickHouse;
+  readonly #settings: Record<string, string>;
+  #child: ChildProcess | null = null;
+  /** What the processes wrote on stderr, for the message of a failure. */
+  output = '';
+  kills = 0;
+
+  constructor(pg: TemporaryPostgres, ch: TemporaryClickHouse, settings: Record<string, string> = {}) {
+    this.#pg = pg;
+    this.#ch = ch;
+    this.#settings = settings;
+  }
+
+  /** Starts it, if it does not run. */
+  start(): void {
+    if (this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null) return;
+    const child = spawn(process.execPath, [join(packageRoot(), 'dist/src/cli/main.js'), 'run', '--log-level', process.env['TEST_LOG_LEVEL'] ?? 'warn'], {
+      env: {
+        PATH: process.env['PATH'],
+        MILLRACE_POSTGRES_URL: this.#pg.url,
+        MILLRACE_CLICKHOUSE_URL: this.#ch.url,
+        MILLRACE_SLOT: this.#pg.database,
+        MILLRACE_DATABASE: this.#ch.database,
+        MILLRACE_INTERNAL_DATABASE: this.#ch.internal,
+        ...this.#settings,
+      },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    child.stderr?.on('data', (text: Buffer) => {
+      this.output += text.toString();
+    });
+    this.#child = child;
+  }
+
+  /** Ends it; `SIGKILL` as a crash, `SIGTERM` in order. */
+  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const child = this.#child;
+    this.#child = null;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    this.kills++;
+    child.kill(signal);
+    await once(child, 'exit');
+  }
+
+  /** Waits until everything committed before this call is in the copy; starts it again when it gave up. */
+  async caughtUp(): Promise<void> {
+    const names = { database: this.#ch.database, internal: this.#ch.internal };
+    const checkpoints = new CheckpointStore(this.#ch.client, names, this.#pg.database);
+    const tables = new TableStateStore(this.#ch.client, names, this.#pg.database);
+    const target = await currentLsn(this.#pg.client);
+    const isDone = async (): Promise<boolean> => {
+      this.start();
+      if (!(await this.#exists())) return false;
+      const checkpoint = await checkpoints.read();
+      const states = [...(await tables.readTables()).values()];
+      const isLive = states.length > 0 && states.every(({ phase }) => phase === 'live');
+      const isSettled = checkpoint !== null && checkpoint.plannedLsn === 0n && checkpoint.rollupsLive;
+      return isLive && isSettled && checkpoint.appliedLsn >= target;
+    };
+    const failure = (): string => `the process to catch up; it wrote: ${this.output.slice(-2000)}`;
+    await waitFor(isDone, { what: 'the process to catch up', timeoutMs: 60_000 }).catch((error: unknown) => {
+      throw new Error(failure(), { cause: error });
+    });
+  }
+
+  /** How often the checkpoint was written so far: a clock that runs while there is work. */
+  async writes(): Promise<bigint> {
+    if (!(await this.#exists())) return 0n;
+    const names = { database: this.#ch.database, internal: this.#ch.internal };
+    return (await new CheckpointStore(this.#ch.client, names, this.#pg.database).read())?.seq ?? 0n;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end('SIGKILL');
+  }
+
+  async #exists(): Promise<boolean> {
+    const rows = await this.#ch.client.rows(`SELECT 1 FROM system.tables WHERE database = {internal:String} AND name = 'chunks'`, {
+      params: { internal: this.#ch.internal },
+    });
+    return rows.length > 0;
+  }
+}

@@ -1,0 +1,111 @@
+/** A TCP proxy before a server, in this process: holds a connection at a chosen request, or cuts them all. */
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { waitFor } from './wait.ts';
+
+/** Connections that stopped at a request with a certain text in it. */
+export interface Hold {
+  /** Resolves when some client has sent the text; the server has not got it. */
+  reached(): Promise<void>;
+  /** Lets what was held go on; nothing is held for this text any more. */
+  release(): void;
+}
+
+/** A running proxy. */
+export interface Proxy extends AsyncDisposable {
+  /** The server's URL, with this proxy in its place. */
+  readonly url: string;
+  /** Connections accepted so far. */
+  readonly accepted: number;
+  /** Holds every connection whose client sends bytes that contain the text, from these bytes on. */
+  hold(text: string): Hold;
+  /** Cuts all connections; new ones are served. */
+  cut(): void;
+}
+
+interface Held {
+  readonly text: string;
+  hits: number;
+  readonly resume: (() => void)[];
+}
+
+/** Opens a proxy before the server of a URL (`postgres:` or `http:`). */
+export async function openProxy(target: string): Promise<Proxy> {
+  const url = new URL(target);
+  const port = Number(url.port);
+  const host = url.hostname;
+  const holds = new Set<Held>();
+  const sockets = new Set<Socket>();
+  let accepted = 0;
+  const server = createServer((client) => {
+    accepted++;
+    join(client, connect(port, host), holds, sockets);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  url.hostname = '127.0.0.1';
+  url.port = String((server.address() as AddressInfo).port);
+  const cut = (): void => sockets.forEach((socket) => socket.destroy());
+  return {
+    url: url.toString(),
+    get accepted() {
+      return accepted;
+    },
+    hold: (text) => holdAt(text, holds),
+    cut,
+    [Symbol.asyncDispose]: async () => {
+      server.close();
+      cut();
+      await once(server, 'close');
+    },
+  };
+}
+
+function holdAt(text: string, holds: Set<Held>): Hold {
+  const held: Held = { text, hits: 0, resume: [] };
+  holds.add(held);
+  return {
+    reached: async () => void (await waitFor(() => held.hits > 0, { what: `a client to send “${text}”` })),
+    release: () => {
+      holds.delete(held);
+      for (const resume of held.resume.splice(0)) resume();
+    },
+  };
+}
+
+/** Passes bytes both ways; the client's bytes are looked through for what is held. */
+function join(client: Socket, server: Socket, holds: ReadonlySet<Held>, sockets: Set<Socket>): void {
+  let isHeld = false;
+  const waiting: Buffer[] = [];
+  const forward = (bytes: Buffer): void => {
+    waiting.push(bytes);
+    while (!isHeld) {
+      const next = waiting.shift();
+      if (next === undefined) return;
+      const hold = [...holds].find(({ text }) => next.includes(text));
+      if (hold === undefined) server.write(next);
+      else holdBack(hold, next);
+    }
+  };
+  const holdBack = (hold: Held, bytes: Buffer): void => {
+    isHeld = true;
+    hold.hits++;
+    hold.resume.push(() => {
+      isHeld = false;
+      server.write(bytes);
+      const rest = waiting.splice(0);
+      for (const more of rest) forward(more);
+    });
+  };
+  client.on('data', forward);
+  server.on('data', (bytes: Buffer) => client.write(bytes));
+  for (const [one, other] of [[client, server], [server, client]] as const) {
+    sockets.add(one);
+    one.on('close', () => {
+      sockets.delete(one);
+      other.destroy();
+    });
+    // A connection that is cut ends with ECONNRESET on either side: that is what is wanted here.
+    one.on('error', () => other.destroy());
+  }
+}
