@@ -36,7 +36,7 @@ async function bids(id: number, ...changes: readonly (readonly [version: number,
 
 /** `campaign hour impressions clicks cpc cpm`, in order. */
 async function buckets(): Promise<string[]> {
-  const rows = await ch.client.rows(
+  const rows = await ch.client.rows<Record<'c' | 'h' | 'i' | 'k' | 's' | 'm', string | null>>(
     `SELECT toString(campaign_id) AS c, toString(hour) AS h, sum(impressions) AS i, sum(clicks) AS k, toString(sum(spend_cpc)) AS s, toString(sum(spend_cpm)) AS m
      FROM ${ch.database}.campaign_hourly GROUP BY campaign_id, hour HAVING i != 0 OR k != 0 OR sum(spend_cpc) != 0 OR sum(spend_cpm) != 0 ORDER BY campaign_id, hour`,
   );

@@ -1,0 +1,197 @@
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { checkpoint, land, temporaryAdCopy } from '../../test/support/ad-copy.ts';
+import { temporaryAdSource } from '../../test/support/ad-source.ts';
+import type { TemporaryClickHouse, TemporaryPostgres } from '../../test/support/databases.ts';
+import {
+  type Days,
+  DIFFICULT_WEEK,
+  oracleAdvertisers,
+  oracleCtr,
+  oracleDelivery,
+  oracleSpend,
+} from '../../test/support/kpi-oracle.ts';
+import { differences, reloadPrices } from '../destination/rollups.ts';
+import { pgRows } from '../source/connection.ts';
+import { type KpiName, KPIS } from './definitions.ts';
+import { type KpiRequest, queryKpi } from './query.ts';
+
+const WEEK: Days = { from: '2026-03-01', to: '2026-03-07' };
+const ONE_DAY: Days = { from: '2026-03-04', to: '2026-03-04' };
+const ALL_TIME: Days = { from: '1900-01-01', to: '2299-12-31' };
+
+let source: TemporaryPostgres;
+let ch: TemporaryClickHouse;
+
+beforeAll(async () => {
+  source = await temporaryAdSource();
+  ch = await temporaryAdCopy();
+  await source.client.query(DIFFICULT_WEEK);
+  await copyDimensions();
+  for (const table of ['impressions', 'clicks'])
+    await land(ch, table, await pgRows(source.client, `SELECT * FROM ${table} ORDER BY id`));
+  await checkpoint(ch, 0x1_00_00_00_0an, '2026-03-07 10:00:00');
+});
+afterAll(async () => {
+  await source[Symbol.asyncDispose]();
+  await ch[Symbol.asyncDispose]();
+});
+
+/** Campaigns as the stream would bring them: the first state, each change of the bid, one deletion. */
+async function copyDimensions(): Promise<void> {
+  await land(ch, 'advertiser', await pgRows(source.client, 'SELECT * FROM advertiser'));
+  const campaigns = await pgRows(source.client, 'SELECT * FROM campaign UNION ALL SELECT * FROM gone');
+  await land(ch, 'campaign', campaigns);
+  const changes = await pgRows(source.client, "SELECT * FROM price WHERE valid_from > '-infinity' ORDER BY valid_from");
+  for (const [i, change] of changes.entries()) {
+    const campaign = campaigns.find((row) => row['id'] === change['campaign_id']);
+    await source.client.query('UPDATE campaign SET bid = $2 WHERE id = $1', [change['campaign_id'], change['bid']]);
+    await land(ch, 'campaign', [
+      { ...campaign, bid: change['bid'] ?? null, _version: 100 + i, _committed_at: change['valid_from'] ?? null },
+    ]);
+  }
+  const gone = campaigns.find((row) => row['id'] === '7');
+  await land(ch, 'campaign', [
+    { ...gone, _version: 200, _deleted: 1, _sign: -1, _committed_at: '2026-03-07 00:00:00' },
+  ]);
+  await reloadPrices(ch.client, ch);
+}
+
+type Cells = Record<string, unknown>;
+
+const ask = (name: KpiName, request: Partial<KpiRequest> = {}) =>
+  queryKpi(ch.client, ch, name, { pricingModel: 'cpc', ...request });
+
+/** Rows with every value as text, times without fractions of seconds that are 0, floats rounded. */
+function comparable(rows: readonly Cells[], order?: string): Cells[] {
+  const cells = rows.map((row) =>
+    Object.fromEntries(Object.entries(row).map(([name, value]) => [name, text(name, value)])),
+  );
+  if (order === undefined) return cells;
+  return cells.toSorted((a, b) => Number(a[order] ?? Infinity) - Number(b[order] ?? Infinity));
+}
+
+function text(name: string, value: unknown): unknown {
+  if (value === null) return null;
+  if (/^(ctr|ctr_low|ctr_high|budget_used)$/.test(name)) return Number(value).toPrecision(12);
+  if (/^(deleted|clicks_exceed_impressions)$/.test(name)) return value === true || value === 't';
+  return String(value);
+}
+
+describe.each([
+  ['a week', WEEK],
+  ['a day without impressions', ONE_DAY],
+  ['all time', ALL_TIME],
+])('GIVEN %s of difficult data', (_, days) => {
+  test('THEN ctr equals the source', async () => {
+    const { rows } = await ask('ctr', days);
+    expect(comparable(rows, 'campaign_id')).toEqual(comparable(await oracleCtr(source.client, days)));
+  });
+
+  test.each(['cpc', 'cpm'] as const)('THEN spend and advertisers by %s equal the source', async (pricingModel) => {
+    const spend = await ask('spend', { ...days, pricingModel });
+    expect(comparable(spend.rows, 'campaign_id')).toEqual(
+      comparable(await oracleSpend(source.client, days, pricingModel)),
+    );
+    const advertisers = await ask('advertisers', { ...days, pricingModel });
+    expect(comparable(advertisers.rows, 'advertiser_id')).toEqual(
+      comparable(await oracleAdvertisers(source.client, days, pricingModel)),
+    );
+  });
+});
+
+describe.each([
+  ['a week', WEEK],
+  ['a day without impressions', ONE_DAY],
+  ['days without any event', { from: '2150-12-25', to: '2151-01-02' }],
+  ['the days around 1905', { from: '1904-12-30', to: '1905-01-03' }],
+])('GIVEN %s', (_, days) => {
+  test('THEN daily and hourly equal the source, gaps and all', async () => {
+    const daily = await ask('daily', days);
+    expect(comparable(daily.rows)).toEqual(comparable(await oracleDelivery(source.client, days, 'day')));
+    const hourly = await ask('hourly', days);
+    expect(comparable(hourly.rows)).toEqual(comparable(await oracleDelivery(source.client, days, 'hour')));
+  });
+});
+
+test('THEN the rollup equals the mirrors, Σ daily = Σ hourly = ctr, and budgets are counted once', async () => {
+  expect(await differences(ch.client, ch)).toBe(0);
+  const total = (rows: readonly Cells[], name: string): number => rows.reduce((sum, row) => sum + Number(row[name]), 0);
+  const [ctr, daily, hourly, advertisers] = [
+    await ask('ctr', WEEK),
+    await ask('daily', WEEK),
+    await ask('hourly', WEEK),
+    await ask('advertisers', WEEK),
+  ];
+  const dated = (rows: readonly Cells[], name: string) => rows.filter((row) => row[name] !== null);
+  expect(total(dated(daily.rows, 'day'), 'clicks')).toBe(total(ctr.rows, 'clicks'));
+  expect(total(dated(hourly.rows, 'hour'), 'impressions')).toBe(total(ctr.rows, 'impressions'));
+  const [row] = await pgRows(source.client, 'SELECT sum(budget)::float8 AS budget FROM campaign');
+  expect(total(advertisers.rows, 'budget')).toBe(Number(row?.['budget']));
+});
+
+test('WHEN narrowed to a campaign or advertiser THEN only theirs are counted', async () => {
+  const narrowed = await ask('daily', { ...WEEK, campaign: 2 });
+  const expected = await oracleDelivery(source.client, WEEK, 'day', 2);
+  expect(comparable(narrowed.rows)).toEqual(
+    comparable(expected.filter((row) => row['day'] !== null || row['clicks'] !== '0')),
+  );
+  expect((await ask('ctr', { ...WEEK, advertiser: 2 })).rows.map((row) => row['campaign_id'])).toEqual(
+    expect.arrayContaining([3, 4, 7]),
+  );
+  expect((await ask('advertisers', { ...WEEK, advertiser: 3 })).rows).toMatchObject([
+    { advertiser: 'idle', impressions: '0', ctr: null, campaigns: '0' },
+  ]);
+});
+
+test('WHEN no range is given THEN it is that of the data, and the answer says up to where it holds', async () => {
+  const ctr = await ask('ctr');
+  expect(ctr).toMatchObject({ range: { from: '1905-01-01', to: '2150-12-31' }, loading: false });
+  expect(ctr.asOf).toEqual({ lsn: '1/A', commitTime: '2026-03-07 10:00:00.000000' });
+  expect((await ask('hourly')).range?.from).toMatch(/^20/);
+  expect((await ask('daily', { from: '2026-03-06' })).range?.from).toBe('2026-03-06');
+});
+
+test('GIVEN an empty copy THEN there are no rows and no range, and with a range only what exists', async () => {
+  await using empty = await temporaryAdCopy();
+  for (const name of Object.keys(KPIS) as KpiName[]) {
+    expect(await queryKpi(empty.client, empty, name, { pricingModel: 'cpc' })).toMatchObject({
+      rows: [],
+      range: null,
+      asOf: { lsn: null },
+    });
+    expect((await queryKpi(empty.client, empty, name, { ...WEEK, pricingModel: 'cpc' })).rows).toEqual([]);
+  }
+});
+
+test.each([
+  ['nope', {}],
+  ['ctr', { from: '2026-02-30' }],
+  ['ctr', { from: '1899-12-31' }],
+  ['ctr', { to: '1 March' }],
+  ['ctr', { from: '2026-03-02', to: '2026-03-01' }],
+  ['hourly', { from: '2026-01-01', to: '2026-12-31' }],
+  ['advertisers', { campaign: 1 }],
+  ['ctr', { campaign: 2 ** 31 }],
+  ['spend', { pricingModel: 'cpa' }],
+])('WHEN %s is asked with %j THEN that is refused', async (name, request) => {
+  await expect(ask(name as KpiName, request as KpiRequest)).rejects.toMatchObject({ code: 'USAGE' });
+});
+
+test('GIVEN a session with other settings THEN the views say the same, and refuse a pricing model they do not know', async () => {
+  const sql = `SELECT * EXCEPT (as_of_lsn) FROM ${ch.database}.kpi_spend(from = '2026-03-01', to = '2026-03-07', pricing_model = 'cpc') ORDER BY campaign_id`;
+  const settings = {
+    join_use_nulls: 0,
+    enable_extended_results_for_datetime_functions: 0,
+    session_timezone: 'Asia/Tokyo',
+    transform_null_in: 1,
+  };
+  expect(await ch.client.rows(sql, { settings })).toEqual(await ch.client.rows(sql));
+  await expect(ch.client.rows(sql.replace("'cpc'", "'cpx'"))).rejects.toMatchObject({ code: 'CLICKHOUSE_FAILED' });
+});
+
+test.each(Object.values(KPIS))('THEN sql/kpi/$name.sql runs as it stands and tells the same', async (kpi) => {
+  const sql = (await readFile(`sql/kpi/${kpi.name}.sql`, 'utf8')).replaceAll(/\bads\./g, `${ch.database}.`).trimEnd();
+  const rows = await ch.client.rows(sql.slice(0, -1), { params: { ...WEEK, pricing_model: 'cpc' } });
+  expect(rows).toEqual((await ask(kpi.name as KpiName, WEEK)).rows);
+});
