@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { checkpoint, land, temporaryAdCopy } from '../../test/support/ad-copy.ts';
 import type { TemporaryClickHouse } from '../../test/support/databases.ts';
+import { waitFor } from '../../test/support/wait.ts';
 import { HOUR_SQL, priceSql } from './rollup-sql.ts';
 import { type Bucket, type DirtyBuckets, differences, reconcile, reloadPrices } from './rollups.ts';
 
@@ -266,6 +267,33 @@ describe('reconcile', () => {
     const clicks = [{ campaignId: null, hour: hour('1905-01-01T00') }];
     const repriced = Array.from({ length: 20_000 }, (_, i) => ({ campaignId: i - 9_999, sinceHour: -500_000 + i }));
     expect(await reconcile(ch.client, ch, { all: false, impressions: many, clicks, repriced })).toBe(2);
+    expect(await wrong()).toBe(0);
+  });
+
+  test('GIVEN a reconcile that lost its connection and still runs WHEN reconciled again THEN it is ended first and nothing counts twice', async () => {
+    const log_comment = `millrace reconcile ${ch.database}`;
+    const lost = ch.client
+      .command(
+        `INSERT INTO ${ch.database}.campaign_hourly SELECT 9, '2026-01-05 09:00:00', 1 + sleepEachRow(0.2), 0, 0, 0 FROM numbers(250)`,
+        {
+          settings: {
+            log_comment,
+            max_block_size: 1,
+            min_insert_block_size_rows: 1,
+            function_sleep_max_microseconds_per_block: 0,
+          },
+        },
+      )
+      .catch((error: unknown) => error);
+    const running = () =>
+      ch.client.rows<{ n: string }>(
+        `SELECT count() AS n FROM system.processes WHERE Settings['log_comment'] = {log_comment:String}`,
+        { params: { log_comment } },
+      );
+    await waitFor(async () => (await running())[0]?.n === '1', { what: 'the lost reconcile to run' });
+    await reconcile(ch.client, ch, ALL);
+    expect(await running()).toEqual([{ n: '0' }]);
+    expect(await lost).toMatchObject({ code: 'CLICKHOUSE_FAILED' });
     expect(await wrong()).toBe(0);
   });
 

@@ -85,7 +85,7 @@ Each figure has one definition, from which come its view in ClickHouse, \`millra
 
 - A ratio is a ratio of sums. 0/0 is NULL: no data.
 - Money is decimal from end to end, and estimated.
-- Days and hours are those of the event (\`created_at\`), in UTC. \`from\` and \`to\` are days, both included. Without them \`millrace kpi\` takes the days that have events: from the first to the last (a last day beyond tomorrow is left out if there are earlier ones, where the length of a range is limited: then it is the end of that range that is kept).
+- Days and hours are those of the event (\`created_at\`), in UTC. \`from\` and \`to\` are days, both included. Without them \`millrace kpi\` takes the days that have events, from the first to the last; where the length of a range is limited, days after tomorrow are left out unless there are no others, and of a range that is too long the end is kept.
 - Days and hours without events are shown. Campaigns and advertisers without events are shown, with zeros.
 - NULL has a place of its own, “(none)”: never campaign 0, never 1970.
 - More clicks than impressions are shown and flagged, never clipped.

@@ -75,7 +75,7 @@ function text(name: string, value: unknown): unknown {
   if (value === null) return null;
   if (/^(ctr|ctr_low|ctr_high|budget_used)$/.test(name)) return Number(value).toPrecision(12);
   if (/^(deleted|clicks_exceed_impressions)$/.test(name)) return value === true || value === 't';
-  return String(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 describe.each([
@@ -190,7 +190,7 @@ test('GIVEN a session with other settings THEN the views say the same, and refus
   await expect(ch.client.rows(sql.replace("'cpc'", "'cpx'"))).rejects.toMatchObject({ code: 'CLICKHOUSE_FAILED' });
 });
 
-test.each(Object.values(KPIS))('THEN sql/kpi/$name.sql runs as it stands and tells the same', async (kpi) => {
+test.each(Object.values(KPIS))('THEN the SQL file of $name runs as it stands and tells the same', async (kpi) => {
   const sql = (await readFile(`sql/kpi/${kpi.name}.sql`, 'utf8')).replaceAll(/\bads\./g, `${ch.database}.`).trimEnd();
   const rows = await ch.client.rows(sql.slice(0, -1), { params: { ...WEEK, pricing_model: 'cpc' } });
   expect(rows).toEqual((await ask(kpi.name as KpiName, WEEK)).rows);
