@@ -29,7 +29,7 @@ test('every kind of change reaches mirrors and rollups', async () => {
     'events move between campaigns and hours': `UPDATE impressions SET campaign_id = 2 WHERE id % 5 = 0;
        UPDATE clicks SET created_at = created_at - interval '90 min' WHERE id % 2 = 0;
        UPDATE impressions SET campaign_id = NULL WHERE id % 97 = 0; UPDATE impressions SET created_at = NULL WHERE id % 101 = 0`,
-    'deletes': 'DELETE FROM impressions WHERE id % 6 = 1; DELETE FROM clicks WHERE campaign_id = 4',
+    deletes: 'DELETE FROM impressions WHERE id % 6 = 1; DELETE FROM clicks WHERE campaign_id = 4',
     'keys change, also to a key that was just freed': `UPDATE clicks SET id = id + 1000000 WHERE id % 3 = 0;
        DELETE FROM clicks WHERE id = 1; INSERT INTO clicks (id, campaign_id, created_at) VALUES (1, 5, '2020-02-02 02:02')`,
     'a row changes many times in one transaction': `BEGIN; INSERT INTO clicks (id, campaign_id, created_at) VALUES (900001, 1, '2021-01-01');
@@ -43,9 +43,11 @@ test('every kind of change reaches mirrors and rollups', async () => {
        INSERT INTO clicks (campaign_id, created_at) SELECT 1, now() at time zone 'utc' + make_interval(secs => i) FROM generate_series(-50, 50) i`,
     'truncate, and new rows behind it in one transaction': `BEGIN; INSERT INTO clicks (campaign_id) VALUES (1); TRUNCATE clicks;
        INSERT INTO clicks (campaign_id) VALUES (2); COMMIT`,
-    'reset': 'DELETE FROM clicks; DELETE FROM impressions; DELETE FROM campaign; DELETE FROM advertiser',
-    'and all over again': ROWS.replaceAll('1 + i % 3', '(SELECT min(id) FROM advertiser)').replaceAll('nullif(i % 7, 0)', '(SELECT max(id) FROM campaign) - i % 3')
-      .replaceAll('(1, NULL)', '(NULL, NULL)').replaceAll("(2, '1950-05-05 05:05'), (2, '2150-01-01')", "(NULL, '1950-05-05')"),
+    reset: 'DELETE FROM clicks; DELETE FROM impressions; DELETE FROM campaign; DELETE FROM advertiser',
+    'and all over again': ROWS.replaceAll('1 + i % 3', '(SELECT min(id) FROM advertiser)')
+      .replaceAll('nullif(i % 7, 0)', '(SELECT max(id) FROM campaign) - i % 3')
+      .replaceAll('(1, NULL)', '(NULL, NULL)')
+      .replaceAll("(2, '1950-05-05 05:05'), (2, '2150-01-01')", "(NULL, '1950-05-05')"),
   };
   for (const [what, sql] of Object.entries(steps)) {
     await pg.client.query(sql);
@@ -53,7 +55,9 @@ test('every kind of change reaches mirrors and rollups', async () => {
     expect(await adDifferences(pg, ch), what).toEqual([]);
   }
   await pipeline.stop();
-  await pg.client.query('UPDATE impressions SET campaign_id = NULL WHERE id % 2 = 0; DELETE FROM impressions WHERE id % 3 = 0');
+  await pg.client.query(
+    'UPDATE impressions SET campaign_id = NULL WHERE id % 2 = 0; DELETE FROM impressions WHERE id % 3 = 0',
+  );
   await using second = startPipeline(pg, ch);
   await second.caughtUp();
   expect(await adDifferences(pg, ch), 'after a restart').toEqual([]);

@@ -51,7 +51,8 @@ export class PipelineDisplay implements Disposable {
 export function statusLine(progress: PipelineProgress, ratePerSecond: number): string {
   if (progress.waitingFor !== '') return `waiting for older transactions of PostgreSQL: ${progress.waitingFor}`;
   const behindBytes = progress.sourceLsn > progress.appliedLsn ? progress.sourceLsn - progress.appliedLsn : 0n;
-  const ageSeconds = progress.appliedCommitTimeUs === 0n ? 0 : Date.now() / 1000 - Number(progress.appliedCommitTimeUs) / 1e6;
+  const ageSeconds =
+    progress.appliedCommitTimeUs === 0n ? 0 : Date.now() / 1000 - Number(progress.appliedCommitTimeUs) / 1e6;
   const lag = progress.caughtUp ? 'up to date' : `lag ${byteSize(behindBytes)}, ${duration(Math.max(0, ageSeconds))}`;
   const changes = `${thousands(progress.changes)} changes, ${thousands(Math.round(ratePerSecond))}/s`;
   return `${progress.phase} · ${changes} · ${lag} · at ${formatLsn(progress.appliedLsn)}`;

@@ -7,7 +7,13 @@
  */
 import { Readable } from 'node:stream';
 import { buffer as readAll } from 'node:stream/consumers';
-import { type ClickHouseClient, ClickHouseError, type ClickHouseSettings, ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import {
+  type ClickHouseClient,
+  ClickHouseError,
+  type ClickHouseSettings,
+  ClickHouseLogLevel,
+  createClient,
+} from '@clickhouse/client';
 import { AppError } from '../model/errors.ts';
 import { redactUrl } from '../model/redact.ts';
 
@@ -104,7 +110,11 @@ export class ClickHouse implements AsyncDisposable {
    * @param sql `INSERT INTO … FORMAT Native`.
    * @param body Byte pieces in order; not kept after the promise settles.
    */
-  async insert(sql: string, body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, options: StatementOptions = {}): Promise<void> {
+  async insert(
+    sql: string,
+    body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    options: StatementOptions = {},
+  ): Promise<void> {
     try {
       const values = Readable.from(body, { objectMode: false });
       const settings: Settings = { wait_end_of_query: 1, ...options.settings };
@@ -132,13 +142,20 @@ export function clickhouseError(error: unknown, what: string): AppError {
   if (error instanceof AppError) return error;
   if (error instanceof ClickHouseError) {
     const code = AUTH_CODES.has(error.code) ? 'CLICKHOUSE_AUTH' : 'CLICKHOUSE_FAILED';
-    return new AppError(code, `${what}: ${error.message} (code ${error.code})`, { cause: error, details: { clickhouseCode: error.code } });
+    return new AppError(code, `${what}: ${error.message} (code ${error.code})`, {
+      cause: error,
+      details: { clickhouseCode: error.code },
+    });
   }
   const message = error instanceof Error ? error.message : String(error);
   return new AppError('CLICKHOUSE_UNREACHABLE', `${what}: ${message}`, { cause: error });
 }
 
-function bound(options: StatementOptions): { query_params?: Params; clickhouse_settings?: ClickHouseSettings; abort_signal?: AbortSignal } {
+function bound(options: StatementOptions): {
+  query_params?: Params;
+  clickhouse_settings?: ClickHouseSettings;
+  abort_signal?: AbortSignal;
+} {
   return {
     ...(options.params === undefined ? {} : { query_params: options.params }),
     ...(options.settings === undefined ? {} : { clickhouse_settings: options.settings as ClickHouseSettings }),

@@ -41,7 +41,8 @@ export async function lookupRows(clickhouse: ClickHouse, request: LookupRequest)
     const bytes = await clickhouse.bytes(sql, { signal: request.signal, settings: { max_query_size: 100_000_000 } });
     const { rows } = decodeBlocks(bytes, (name) => {
       const column = request.into.get(name);
-      if (column === undefined) throw new AppError('INTERNAL', `a lookup returned the column “${name}”, which it was not asked for`);
+      if (column === undefined)
+        throw new AppError('INTERNAL', `a lookup returned the column “${name}”, which it was not asked for`);
       return column;
     });
     found += rows;
@@ -65,7 +66,8 @@ function literal(column: ColumnBuffer, row: number): string {
   if (typeof value === 'number' && /^U?Int/.test(type)) return String(value);
   if (typeof value === 'bigint' && /^U?Int/.test(type)) return String(value);
   if (typeof value === 'boolean') return String(value);
-  if (typeof value === 'string') return type === 'String' ? chLiteral(value) : `CAST(${chLiteral(value)}, ${chLiteral(type)})`;
+  if (typeof value === 'string')
+    return type === 'String' ? chLiteral(value) : `CAST(${chLiteral(value)}, ${chLiteral(type)})`;
   if (type.startsWith('DateTime64') && typeof value === 'bigint') return `fromUnixTimestamp64Micro(${value}, 'UTC')`;
   if (type === 'Date32' && typeof value === 'number') return `CAST(${value}, 'Date32')`;
   const decimal = /^Decimal\((\d+), (\d+)\)$/.exec(type);

@@ -29,7 +29,11 @@ export interface PriceEffect {
  * A campaign's first price holds since ever. Its events, if any are there already, had none: then all of
  * them are repriced.
  */
-export async function priceEffect(clickhouse: ClickHouse, names: Names, changes: readonly PriceChange[]): Promise<PriceEffect> {
+export async function priceEffect(
+  clickhouse: ClickHouse,
+  names: Names,
+  changes: readonly PriceChange[],
+): Promise<PriceEffect> {
   if (changes.length === 0) return { reload: false, repriced: [] };
   const ids = [...new Set(changes.map((change) => change.campaignId))];
   const known = await knownBids(clickhouse, names, ids);
@@ -58,7 +62,11 @@ async function knownBids(clickhouse: ClickHouse, names: Names, ids: readonly num
 }
 
 /** The first hour with events of each campaign that has any; the earliest hour there is for those without a time. */
-async function firstEventHours(clickhouse: ClickHouse, names: Names, ids: readonly number[]): Promise<Map<number, number>> {
+async function firstEventHours(
+  clickhouse: ClickHouse,
+  names: Names,
+  ids: readonly number[],
+): Promise<Map<number, number>> {
   if (ids.length === 0) return new Map();
   const rows = await clickhouse.rows<{ id: number; hour: string | null }>(
     `SELECT assumeNotNull(campaign_id) AS id, intDiv(toUnixTimestamp64Micro(toDateTime64(min(hour), 6, 'UTC')), 3600000000) AS hour

@@ -25,7 +25,11 @@ export interface SchemaOptions {
  * @returns The names of the files applied now.
  * @throws {AppError} `MIGRATION_CHANGED`, `MIGRATION_FAILED`.
  */
-export async function migrateClickHouse(clickhouse: ClickHouse, names: Names, options: SchemaOptions): Promise<string[]> {
+export async function migrateClickHouse(
+  clickhouse: ClickHouse,
+  names: Names,
+  options: SchemaOptions,
+): Promise<string[]> {
   await clickhouse.command(`CREATE DATABASE IF NOT EXISTS ${chIdent(names.database)}`);
   const { username, password } = new URL(options.url);
   return await applyMigrations(clickhouse, {

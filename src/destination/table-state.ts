@@ -93,21 +93,25 @@ export class TableStateStore {
   /** Writes a table's state; durable when it returns. */
   async writeTable(state: TableState, signal?: AbortSignal): Promise<void> {
     this.#seq += 1n;
-    await this.#insert('tables', [
-      {
-        pipeline: this.#pipeline,
-        table: state.table,
-        target: state.target,
-        seq: String(this.#seq),
-        phase: state.phase,
-        generation: state.generation,
-        filenode: String(state.filenode),
-        chunks_total: state.chunksTotal,
-        rows_estimated: state.rowsEstimated,
-        load_end_lsn: String(state.loadEndLsn),
-        reason: state.reason,
-      },
-    ], signal);
+    await this.#insert(
+      'tables',
+      [
+        {
+          pipeline: this.#pipeline,
+          table: state.table,
+          target: state.target,
+          seq: String(this.#seq),
+          phase: state.phase,
+          generation: state.generation,
+          filenode: String(state.filenode),
+          chunks_total: state.chunksTotal,
+          rows_estimated: state.rowsEstimated,
+          load_end_lsn: String(state.loadEndLsn),
+          reason: state.reason,
+        },
+      ],
+      signal,
+    );
   }
 
   /** The chunks planned for one generation of a table, in order. */
@@ -127,7 +131,12 @@ export class TableStateStore {
   }
 
   /** Records planned or finished chunks. */
-  async writeChunks(table: string, generation: number, chunks: readonly ChunkState[], signal?: AbortSignal): Promise<void> {
+  async writeChunks(
+    table: string,
+    generation: number,
+    chunks: readonly ChunkState[],
+    signal?: AbortSignal,
+  ): Promise<void> {
     const rows = chunks.map((chunk) => ({
       pipeline: this.#pipeline,
       table,

@@ -31,7 +31,12 @@ export type Role = EventsRole | PricesRole | PlainRole;
 
 /** The columns of the ad schema: name and PostgreSQL type, in order. */
 const AD_SCHEMA: Record<string, readonly string[]> = {
-  advertiser: ['id integer', 'name character varying(255)', 'updated_at timestamp without time zone', 'created_at timestamp without time zone'],
+  advertiser: [
+    'id integer',
+    'name character varying(255)',
+    'updated_at timestamp without time zone',
+    'created_at timestamp without time zone',
+  ],
   campaign: [
     'id integer',
     'name character varying(255)',

@@ -9,7 +9,14 @@
 import { AppError, isAbort } from '../model/errors.ts';
 import { formatLsn, type Lsn } from '../model/lsn.ts';
 import { tableLabel } from '../model/table.ts';
-import type { ChangeSink, DeleteTuple, RelationMessage, TransactionStart, UpdateTuples, WalPosition } from '../source/changes.ts';
+import type {
+  ChangeSink,
+  DeleteTuple,
+  RelationMessage,
+  TransactionStart,
+  UpdateTuples,
+  WalPosition,
+} from '../source/changes.ts';
 import { Batch, type TableBatchPool, type Work } from './batch.ts';
 import type { BatchMode, TableBatch, TableLayout } from './table-batch.ts';
 
@@ -193,11 +200,14 @@ export class Accumulator implements ChangeSink {
 /** What is different between the catalogue's table and what the stream announces; null when nothing. */
 function relationDifference(layout: TableLayout, relation: RelationMessage): string | null {
   const { columns } = layout.table;
-  if (relation.columns.length !== columns.length) return `${relation.columns.length} columns instead of ${columns.length}`;
+  if (relation.columns.length !== columns.length)
+    return `${relation.columns.length} columns instead of ${columns.length}`;
   for (const [i, found] of relation.columns.entries()) {
     const expected = columns[i];
-    if (expected === undefined || expected.name !== found.name) return `column “${found.name}” where “${expected?.name}” was`;
-    if (expected.typeOid !== found.typeOid || expected.typeMod !== found.typeMod) return `column “${found.name}” has another type`;
+    if (expected === undefined || expected.name !== found.name)
+      return `column “${found.name}” where “${expected?.name}” was`;
+    if (expected.typeOid !== found.typeOid || expected.typeMod !== found.typeMod)
+      return `column “${found.name}” has another type`;
   }
   return null;
 }

@@ -22,6 +22,7 @@ import { tableLabel } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import type { Batch, TruncateWork, Work } from './batch.ts';
 import { bucketsOf, hourOf } from './dirty.ts';
+import { failPoint } from './fail-points.ts';
 import type { FetchedRows, Key, TableBatch } from './table-batch.ts';
 
 /** What the applier tells its owner. */
@@ -77,6 +78,7 @@ export class Applier {
   async store(): Promise<void> {
     if (this.durableLsn === this.state.appliedLsn) return;
     await this.#write(this.state);
+    failPoint('stored');
   }
 
   /** Moves the position over WAL that holds nothing for us. Not stored by itself: see {@link store}. */
@@ -86,9 +88,14 @@ export class Applier {
 
   /** Computes all rollups from the mirrors: at the end of a load, when every table of theirs is consistent. */
   async buildRollups(): Promise<void> {
-    await this.#write({ ...this.state, dirty: { ...CLEAN, all: true }, plannedLsn: maxLsn(this.state.plannedLsn, this.state.appliedLsn) });
+    await this.#write({
+      ...this.state,
+      dirty: { ...CLEAN, all: true },
+      plannedLsn: maxLsn(this.state.plannedLsn, this.state.appliedLsn),
+    });
     await this.#retry(() => reloadPrices(this.#copy.clickhouse, this.#copy.names));
     await this.#reconcile({ ...CLEAN, all: true });
+    failPoint('rollups-built');
     await this.#write({ ...this.state, rollupsLive: true, dirty: CLEAN, plannedLsn: 0n });
   }
 
@@ -98,6 +105,7 @@ export class Applier {
       await this.#retry(() => reloadPrices(this.#copy.clickhouse, this.#copy.names));
       await this.#reconcile(this.state.dirty);
     }
+    failPoint('recovered');
     await this.#write({ ...this.state, dirty: CLEAN, plannedLsn: 0n });
   }
 
@@ -106,11 +114,16 @@ export class Applier {
     const prices = await this.#priceEffect(batch);
     const touched = batch.mode === 'load' ? CLEAN : bucketsOf(batch, batch.mode === 'tracked' ? 'all' : 'old');
     const dirty = mergeDirty(this.state.dirty, mergeDirty(touched, { ...CLEAN, repriced: prices.repriced }));
-    if (batch.changes > 0) await this.#write({ ...this.state, plannedLsn: maxLsn(this.state.plannedLsn, batch.lastCommitLsn), dirty });
+    failPoint('resolved');
+    if (batch.changes > 0)
+      await this.#write({ ...this.state, plannedLsn: maxLsn(this.state.plannedLsn, batch.lastCommitLsn), dirty });
+    failPoint('planned');
     const certain = await this.#land(batch, prices.reload);
+    failPoint('landed');
     if (batch.mode === 'deltas' && (!certain || prices.repriced.length > 0)) {
       const doubted = certain ? CLEAN : bucketsOf(batch, 'all');
       await this.#reconcile(mergeDirty(doubted, { ...CLEAN, repriced: prices.repriced }));
+      failPoint('reconciled');
     }
     if (batch.endLsn !== null) this.#advance(batch, batch.endLsn);
   }
@@ -184,6 +197,7 @@ export class Applier {
     const others = tables.filter((table) => table.layout.role.kind !== 'events');
     const first = await Promise.all(others.map((table) => this.#landTable(table)));
     if (reload) await this.#retry(() => reloadPrices(this.#copy.clickhouse, this.#copy.names));
+    failPoint('partly-landed');
     const second = await Promise.all(events.map((table) => this.#landTable(table)));
     return [...first, ...second].every(Boolean);
   }
@@ -211,8 +225,11 @@ export class Applier {
     for (const layout of work.tables) {
       if (layout.history) await this.#retry(() => this.#endHistory(layout.table.target, work));
       const { mirror } = tableNames(this.#copy.names, layout.table.target);
-      await this.#retry(() => this.#copy.clickhouse.command(`TRUNCATE TABLE ${mirror} SYNC`, { signal: this.#patience.signal }));
+      await this.#retry(() =>
+        this.#copy.clickhouse.command(`TRUNCATE TABLE ${mirror} SYNC`, { signal: this.#patience.signal }),
+      );
     }
+    failPoint('truncated');
     if (this.state.rollupsLive) await this.#reconcile({ ...CLEAN, all: true });
     await this.#events.afterTruncate(work);
   }

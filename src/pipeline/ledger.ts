@@ -47,7 +47,8 @@ export class Ledger {
   #count(table: string, value: UnfitValue): void {
     const key = `${table}/${value.reason}/${value.action}`;
     const loss = this.#losses.get(key);
-    if (loss === undefined) this.#losses.set(key, { table, reason: value.reason, action: value.action, sample: value.text, values: 1 });
+    if (loss === undefined)
+      this.#losses.set(key, { table, reason: value.reason, action: value.action, sample: value.text, values: 1 });
     else loss.values++;
   }
 }

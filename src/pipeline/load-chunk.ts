@@ -92,7 +92,10 @@ export class ChunkReader {
   #block(rows: number): { sql: string; block: NamedBlockColumn[] } {
     const { table, history } = this.#layout;
     const names = tableNames(this.#copy.names, table.target);
-    const block: NamedBlockColumn[] = table.columns.map((column, i) => ({ name: column.name, column: this.#columns[i] as ColumnBuffer }));
+    const block: NamedBlockColumn[] = table.columns.map((column, i) => ({
+      name: column.name,
+      column: this.#columns[i] as ColumnBuffer,
+    }));
     if (history) {
       const marks = new MarkColumns();
       for (let row = 0; row < rows; row++) marks.append(PLAIN, 0, 0, 0n);

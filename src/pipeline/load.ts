@@ -23,6 +23,7 @@ import { planChunks } from '../source/chunks.ts';
 import { connectPostgres } from '../source/connection.ts';
 import { currentLsn, type OlderTransaction, waitForOlderTransactions } from '../source/slot.ts';
 import type { Copy } from './copy.ts';
+import { failPoint } from './fail-points.ts';
 import { ChunkReader } from './load-chunk.ts';
 import { settleIncomplete } from './settle.ts';
 import type { TableLayout } from './table-batch.ts';
@@ -158,7 +159,10 @@ export class Loader {
       const { tables } = this.#options.copy;
       const chunks = (await tables.readChunks(label, state.generation)).filter((chunk) => chunk.done);
       this.#chunksDone.set(label, chunks.length);
-      this.#rowsLoaded.set(label, chunks.reduce((rows, chunk) => rows + chunk.rows, 0));
+      this.#rowsLoaded.set(
+        label,
+        chunks.reduce((rows, chunk) => rows + chunk.rows, 0),
+      );
       if ((await tables.readIncomplete(label, state.generation)).length > 0) this.#incomplete.add(label);
     }
   }
@@ -185,7 +189,10 @@ export class Loader {
     for (;;) {
       const controller = new AbortController();
       const work = this.#loadOnce(layout, AbortSignal.any([signal, controller.signal]));
-      const settled = work.then(() => undefined, () => undefined);
+      const settled = work.then(
+        () => undefined,
+        () => undefined,
+      );
       const attempt: Attempt = { controller, settled, gate: Promise.resolve(), open: () => undefined };
       this.#attempts.set(tableLabel(layout.table), attempt);
       try {
@@ -221,12 +228,19 @@ export class Loader {
     const open = chunks.filter((chunk) => !chunk.done);
     const abort = new AbortController();
     const patience = { ...this.#options.patience, signal: AbortSignal.any([signal, abort.signal]) };
-    const readers = Array.from({ length: Math.min(this.#options.connections, open.length) }, () => this.#readChunks(layout, open, patience));
-    const outcomes = await Promise.all(readers.map((reader) => reader.catch((error: unknown) => {
-      abort.abort();
-      throw error;
-    }))).finally(() => Promise.allSettled(readers));
+    const readers = Array.from({ length: Math.min(this.#options.connections, open.length) }, () =>
+      this.#readChunks(layout, open, patience),
+    );
+    const outcomes = await Promise.all(
+      readers.map((reader) =>
+        reader.catch((error: unknown) => {
+          abort.abort();
+          throw error;
+        }),
+      ),
+    ).finally(() => Promise.allSettled(readers));
     if (outcomes.includes('rewritten')) return 'rewritten';
+    failPoint('loaded');
     await this.#finish(layout);
     return 'loaded';
   }
@@ -236,7 +250,8 @@ export class Loader {
     const { copy, url, chunkRows, patience } = this.#options;
     const state = this.#state(layout.table);
     const label = state.table;
-    if (state.phase === 'loading' && state.chunksTotal > 0) return await copy.tables.readChunks(label, state.generation);
+    if (state.phase === 'loading' && state.chunksTotal > 0)
+      return await copy.tables.readChunks(label, state.generation);
     return await untilDone(async () => {
       const client = await connectPostgres(url, { applicationName: 'millrace load' });
       try {
@@ -254,19 +269,24 @@ export class Loader {
 
   /** One reader: takes open chunks until none is left. A lost connection costs the chunk, not the load. */
   async #readChunks(layout: TableLayout, open: ChunkState[], patience: Patience): Promise<'loaded' | 'rewritten'> {
-    const reader = new ChunkReader(this.#options.copy, layout, { maxBytes: this.#options.chunkBytes, policy: this.#options.policyOf(layout) });
+    const reader = new ChunkReader(this.#options.copy, layout, {
+      maxBytes: this.#options.chunkBytes,
+      policy: this.#options.policyOf(layout),
+    });
     let client: pg.Client | null = null;
     try {
       for (let chunk = open.shift(); chunk !== undefined; chunk = open.shift()) {
         const present: ChunkState = chunk;
         const rows = await untilDone(async () => {
           client ??= await connectPostgres(this.#options.url, { applicationName: 'millrace load' });
-          return await this.#readChunk(reader, { client, layout, chunk: present, patience }).catch(async (error: unknown) => {
-            await client?.end().catch(() => undefined);
-            client = null;
-            if (error instanceof AppError && error.code === 'VALUE_UNFIT') return error;
-            throw error;
-          });
+          return await this.#readChunk(reader, { client, layout, chunk: present, patience }).catch(
+            async (error: unknown) => {
+              await client?.end().catch(() => undefined);
+              client = null;
+              if (error instanceof AppError && error.code === 'VALUE_UNFIT') return error;
+              throw error;
+            },
+          );
         }, patience);
         if (rows instanceof AppError) throw rows;
         if (rows === 'rewritten') return 'rewritten';
@@ -290,9 +310,19 @@ export class Loader {
       this.#rowsLoaded.set(label, (this.#rowsLoaded.get(label) ?? 0) + rows);
     };
     try {
-      const rows = await reader.read(job.client, { ...job.chunk, filenode: state.filenode }, { patience: job.patience, onRows });
+      const rows = await reader.read(
+        job.client,
+        { ...job.chunk, filenode: state.filenode },
+        { patience: job.patience, onRows },
+      );
       if (rows === 'rewritten') return rows;
-      await this.#options.copy.tables.writeChunks(label, state.generation, [{ ...job.chunk, rows, done: true }], job.patience.signal);
+      failPoint('chunk-landed');
+      await this.#options.copy.tables.writeChunks(
+        label,
+        state.generation,
+        [{ ...job.chunk, rows, done: true }],
+        job.patience.signal,
+      );
       this.#chunksDone.set(label, (this.#chunksDone.get(label) ?? 0) + 1);
       return rows;
     } catch (error) {
@@ -318,7 +348,10 @@ export class Loader {
     this.#incomplete.delete(tableLabel(layout.table));
     const { copy, url, patience, policyOf } = this.#options;
     const generation = this.generation(layout.table);
-    await untilDone(() => settleIncomplete(copy, layout, { url, generation, policy: policyOf(layout), patience }), patience);
+    await untilDone(
+      () => settleIncomplete(copy, layout, { url, generation, policy: policyOf(layout), patience }),
+      patience,
+    );
   }
 
   #state(table: SourceTable): TableState {
@@ -328,7 +361,10 @@ export class Loader {
   async #write(state: TableState): Promise<void> {
     this.#options.log.debug({ table: state.table, phase: state.phase, generation: state.generation }, 'table state');
     this.#states.set(state.table, state);
-    await untilDone(() => this.#options.copy.tables.writeTable(state, this.#options.patience.signal), this.#options.patience);
+    await untilDone(
+      () => this.#options.copy.tables.writeTable(state, this.#options.patience.signal),
+      this.#options.patience,
+    );
   }
 }
 
@@ -348,6 +384,9 @@ function freshState(table: SourceTable): TableState {
 
 /** `pid 4711 (12 s, psql)`: whom we wait for. */
 export function describeOlder(older: readonly OlderTransaction[]): string {
-  const who = older.map(({ pid, ageSeconds, applicationName }) => `${pid === null ? 'prepared' : `pid ${pid}`} (${ageSeconds} s, ${applicationName})`);
+  const who = older.map(
+    ({ pid, ageSeconds, applicationName }) =>
+      `${pid === null ? 'prepared' : `pid ${pid}`} (${ageSeconds} s, ${applicationName})`,
+  );
   return who.join(', ');
 }

@@ -87,7 +87,8 @@ export class MarkColumns {
       fixed('_sign', 'Int8', sign, rows),
       fixed('_raw', 'UInt8', this.#raw.subarray(0, rows), rows),
     ];
-    if (options.history) columns.push(fixed('_committed_at', "DateTime64(6, 'UTC')", this.#committedAtUs.subarray(0, rows), rows));
+    if (options.history)
+      columns.push(fixed('_committed_at', "DateTime64(6, 'UTC')", this.#committedAtUs.subarray(0, rows), rows));
     return columns;
   }
 

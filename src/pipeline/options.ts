@@ -3,22 +3,21 @@ import type { Config } from '../config/options.ts';
 import type { Log } from '../telemetry/log.ts';
 
 /** Options of a pipeline, with both URLs known. */
-export interface PipelineOptions
-  extends Pick<
-    Config,
-    | 'slot'
-    | 'publication'
-    | 'database'
-    | 'internalDatabase'
-    | 'includeTables'
-    | 'excludeTables'
-    | 'unfitPolicy'
-    | 'loadConnections'
-    | 'chunkRows'
-    | 'chunkBytes'
-    | 'batchMaxBytes'
-    | 'minFlushIntervalMs'
-  > {
+export interface PipelineOptions extends Pick<
+  Config,
+  | 'slot'
+  | 'publication'
+  | 'database'
+  | 'internalDatabase'
+  | 'includeTables'
+  | 'excludeTables'
+  | 'unfitPolicy'
+  | 'loadConnections'
+  | 'chunkRows'
+  | 'chunkBytes'
+  | 'batchMaxBytes'
+  | 'minFlushIntervalMs'
+> {
   readonly postgresUrl: string;
   readonly clickhouseUrl: string;
   readonly log: Log;

@@ -70,7 +70,10 @@ export async function prepare(copy: Copy, options: PipelineOptions): Promise<Pre
     const { layouts, adSchema } = layoutsOf(tables);
     const slot = await inspectSlot(client, options.slot);
     if (slot?.active === true) {
-      throw new AppError('SLOT_BUSY', `replication slot “${options.slot}” is in use by process ${slot.activePid} of PostgreSQL`);
+      throw new AppError(
+        'SLOT_BUSY',
+        `replication slot “${options.slot}” is in use by process ${slot.activePid} of PostgreSQL`,
+      );
     }
     await migrateClickHouse(copy.clickhouse, copy.names, { adSchema, url: options.clickhouseUrl });
     for (const layout of layouts) await createMirror(copy, layout);
@@ -96,14 +99,20 @@ export function layoutsOf(tables: readonly SourceTable[]): { layouts: TableLayou
   const adSchema = isAdSchema(tables);
   const layouts = tables.map((table): TableLayout => {
     if (table.replicaIdentity === 'i' || table.replicaIdentity === 'n') {
-      throw new AppError('TABLE_UNSUITABLE', `${tableLabel(table)} has REPLICA IDENTITY ${table.replicaIdentity === 'i' ? 'USING INDEX' : 'NOTHING'}: set it to DEFAULT or FULL`);
+      throw new AppError(
+        'TABLE_UNSUITABLE',
+        `${tableLabel(table)} has REPLICA IDENTITY ${table.replicaIdentity === 'i' ? 'USING INDEX' : 'NOTHING'}: set it to DEFAULT or FULL`,
+      );
     }
     const codecs = table.columns.map((column) => {
       try {
         return codecFor(column);
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
-        throw new AppError(error.code, `${tableLabel(table)}: ${error.message}`, { cause: error, details: error.details });
+        throw new AppError(error.code, `${tableLabel(table)}: ${error.message}`, {
+          cause: error,
+          details: error.details,
+        });
       }
     });
     return { table, codecs, role: roleOf(table, adSchema), history: hasHistory(table, adSchema) };
@@ -124,9 +133,13 @@ function checkContinuity(found: Checkpoint, slot: SlotState | null, sourceId: st
   if (found.sourceId !== sourceId) {
     throw new AppError('SOURCE_CHANGED', `the copy belongs to source ${found.sourceId}, this one is ${sourceId}`);
   }
-  if (slot === null) throw new AppError('SLOT_LOST', 'the copy has a checkpoint, but its replication slot does not exist any more');
+  if (slot === null)
+    throw new AppError('SLOT_LOST', 'the copy has a checkpoint, but its replication slot does not exist any more');
   if (slot.walStatus === 'lost' || slot.confirmedFlushLsn === null) {
-    throw new AppError('SLOT_LOST', `PostgreSQL has invalidated the replication slot “${slot.name}” (${slot.invalidationReason ?? slot.walStatus})`);
+    throw new AppError(
+      'SLOT_LOST',
+      `PostgreSQL has invalidated the replication slot “${slot.name}” (${slot.invalidationReason ?? slot.walStatus})`,
+    );
   }
   if (slot.confirmedFlushLsn > found.appliedLsn) {
     const positions = `${formatLsn(slot.confirmedFlushLsn)}, the copy at ${formatLsn(found.appliedLsn)}`;
@@ -139,7 +152,8 @@ async function assertEmpty(copy: Copy, layouts: readonly TableLayout[]): Promise
   for (const { table } of layouts) {
     const { mirror } = tableNames(copy.names, table.target);
     const rows = await copy.clickhouse.rows(`SELECT 1 FROM ${mirror} LIMIT 1`);
-    if (rows.length > 0) throw new AppError('NOT_EMPTY', `${mirror} has rows, but there is no checkpoint that says where they come from`);
+    if (rows.length > 0)
+      throw new AppError('NOT_EMPTY', `${mirror} has rows, but there is no checkpoint that says where they come from`);
   }
 }
 
@@ -159,12 +173,14 @@ async function firstCheckpoint(
       onProgress?.({ ...NOTHING_YET, waitingFor });
     },
   });
+  // Read before the slot exists: whatever was committed by then lies before its start.
+  const [clock] = await pgRows(client, 'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us');
   const startLsn = await createSlot(client, name);
   const checkpoint: Checkpoint = {
     epoch: 0n,
     seq: 1n,
     appliedLsn: startLsn,
-    appliedCommitTimeUs: 0n,
+    appliedCommitTimeUs: BigInt(clock?.['us'] ?? 0),
     plannedLsn: 0n,
     dirty: CLEAN,
     rollupsLive: false,
@@ -176,6 +192,9 @@ async function firstCheckpoint(
 
 /** The cluster and the database: LSNs of two clusters cannot be compared. */
 async function identify(client: pg.Client): Promise<string> {
-  const [row] = await pgRows(client, 'SELECT system_identifier::text AS id, current_database() AS database FROM pg_control_system()');
+  const [row] = await pgRows(
+    client,
+    'SELECT system_identifier::text AS id, current_database() AS database FROM pg_control_system()',
+  );
   return `${row?.['id']}/${row?.['database']}`;
 }

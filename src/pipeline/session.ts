@@ -58,7 +58,10 @@ export class Session {
     this.#prepared = prepared;
     this.#options = options;
     const { copy, layouts, checkpoint } = prepared;
-    this.#patience = { signal: options.signal, onRetry: (error, attempt, delayMs) => this.#onRetry(error, attempt, delayMs) };
+    this.#patience = {
+      signal: options.signal,
+      onRetry: (error, attempt, delayMs) => this.#onRetry(error, attempt, delayMs),
+    };
     this.#ledger = new Ledger(copy, options.unfitPolicy);
     const policyOf = (layout: TableLayout): UnfitPolicy => this.#ledger.policyOf(layout);
     this.#pool = new TableBatchPool(policyOf);
@@ -80,7 +83,8 @@ export class Session {
       patience: this.#patience,
       events: {
         onIncomplete: (batch, rows) => this.#onIncomplete(batch, rows),
-        beforeTruncate: async ({ tables }) => void (await Promise.all(tables.map(({ table }) => this.#loader.rest(table)))),
+        beforeTruncate: async ({ tables }) =>
+          void (await Promise.all(tables.map(({ table }) => this.#loader.rest(table)))),
         afterTruncate: async ({ tables }) => tables.forEach(({ table }) => this.#loader.restart(table)),
       },
     });
@@ -93,7 +97,8 @@ export class Session {
       quarantine: (layout, error) => this.#quarantine(layout, error),
     });
     for (const layout of layouts) {
-      if (prepared.states.get(tableLabel(layout.table))?.phase === 'quarantined') this.#accumulator.exclude(layout.table.oid);
+      if (prepared.states.get(tableLabel(layout.table))?.phase === 'quarantined')
+        this.#accumulator.exclude(layout.table.oid);
     }
   }
 
@@ -244,7 +249,12 @@ export class Session {
       key: table.key.map((i) => keyText(batch.columnAt(i), row)),
       version: batch.marks.version(row),
     }));
-    await this.#prepared.copy.tables.writeIncomplete(tableLabel(table), this.#loader.generation(table), incomplete, false);
+    await this.#prepared.copy.tables.writeIncomplete(
+      tableLabel(table),
+      this.#loader.generation(table),
+      incomplete,
+      false,
+    );
     await this.#loader.onIncomplete(batch.layout);
   }
 

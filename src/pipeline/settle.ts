@@ -36,7 +36,8 @@ export async function settleIncomplete(
       const onFrames = (bytes: Buffer, start: number, end: number): void => void reader.pushFrames(bytes, start, end);
       await copyOut(client, rowQuery(layout, row), onFrames, { signal: options.patience.signal });
       reader.end();
-      if ((columns[0]?.length ?? 0) > 0) await insertRow(copy, layout, { columns, version: row.version, patience: options.patience });
+      if ((columns[0]?.length ?? 0) > 0)
+        await insertRow(copy, layout, { columns, version: row.version, patience: options.patience });
     }
   } finally {
     await client.end();
@@ -47,7 +48,9 @@ export async function settleIncomplete(
 function rowQuery(layout: TableLayout, row: IncompleteRow): string {
   const { columns, key } = layout.table;
   const list = columns.map((column) => pgIdent(column.name)).join(', ');
-  const where = key.map((i, part) => `${pgIdent(columns[i]?.name ?? '')} = ${pgLiteral(row.key[part] ?? '')}`).join(' AND ');
+  const where = key
+    .map((i, part) => `${pgIdent(columns[i]?.name ?? '')} = ${pgLiteral(row.key[part] ?? '')}`)
+    .join(' AND ');
   return `COPY (SELECT ${list} FROM ONLY ${pgTable(layout.table)} WHERE ${where}) TO STDOUT (FORMAT binary)`;
 }
 
@@ -58,7 +61,10 @@ async function insertRow(
 ): Promise<void> {
   const marks = new MarkColumns();
   marks.append(PLAIN, Number(row.version >> 32n), Number(row.version & 0xffffffffn), 0n);
-  const named = layout.table.columns.map((column, i) => ({ name: column.name, column: row.columns[i] as ColumnBuffer }));
+  const named = layout.table.columns.map((column, i) => ({
+    name: column.name,
+    column: row.columns[i] as ColumnBuffer,
+  }));
   const block = [...named, ...marks.columns({ signed: false, history: layout.history })];
   const names = block.map(({ name }) => chIdent(name)).join(', ');
   await insertPiece(copy.clickhouse, {

@@ -113,7 +113,11 @@ export class TableBatch {
     this.#mark(this.#tracks ? ADDED : PLAIN, position, committedAtUs);
     const newKey = this.#keyOf(this.columns, row);
     const oldKey = tuples.oldKind === null ? newKey : this.#keyOf(this.#old, 0);
-    this.#settleGaps(gapsBefore, oldKey, tuples.oldKind === null ? { columns: this.columns, row } : { columns: this.#old, row: 0 });
+    this.#settleGaps(
+      gapsBefore,
+      oldKey,
+      tuples.oldKind === null ? { columns: this.columns, row } : { columns: this.#old, row: 0 },
+    );
     if (this.#tracks) this.#takeOut(oldKey, position, tuples.oldKind, row);
     if (oldKey !== newKey) this.#tombstone(oldKey, position, committedAtUs);
     this.#index?.set(newKey, row);
@@ -209,7 +213,10 @@ export class TableBatch {
     if (oldKind === 'O' || (oldKind === 'K' && isKey)) return column.appendFrom(at(this.#old, i), 0);
     if (isKey) {
       const name = this.layout.table.columns[i]?.name;
-      throw new AppError('VALUE_UNFIT', `an update of ${tableLabel(this.layout.table)} leaves out its own key “${name}” (stored out of line)`);
+      throw new AppError(
+        'VALUE_UNFIT',
+        `an update of ${tableLabel(this.layout.table)} leaves out its own key “${name}” (stored out of line)`,
+      );
     }
     column.appendFiller();
     this.#gaps.push({ row, column: i, baseRow: -1, key: '' });

@@ -102,7 +102,10 @@ async function sourceRows(client: pg.Client, table: string): Promise<{ columns: 
      WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
     [table],
   );
-  const rows = await pgRows(client, `SELECT ${columns.map((c) => `${sourceText(c)} AS "${c.name}"`).join(', ')} FROM ${table}`);
+  const rows = await pgRows(
+    client,
+    `SELECT ${columns.map((c) => `${sourceText(c)} AS "${c.name}"`).join(', ')} FROM ${table}`,
+  );
   const names = columns.map((column) => column.name);
   return { columns: names, rows: rows.map((row) => JSON.stringify(names.map((name) => row[name]))).toSorted() };
 }
@@ -114,7 +117,11 @@ async function copyRows(client: ClickHouse, table: string, columns: readonly str
 }
 
 /** Rows that differ between a source table and its mirror, with the side they are on; empty when equal. */
-export async function tableDifferences(pg: TemporaryPostgres, ch: TemporaryClickHouse, table: string): Promise<string[]> {
+export async function tableDifferences(
+  pg: TemporaryPostgres,
+  ch: TemporaryClickHouse,
+  table: string,
+): Promise<string[]> {
   const source = await sourceRows(pg.client, table);
   const copy = await copyRows(ch.client, `${ch.database}.${table}_current`, source.columns);
   const inCopy = count(copy);
@@ -154,7 +161,8 @@ async function copyBuckets(ch: TemporaryClickHouse): Promise<string[]> {
 /** Everything that differs between the ad source and its copy: mirrors, rollups against both. Empty when equal. */
 export async function adDifferences(pg: TemporaryPostgres, ch: TemporaryClickHouse): Promise<string[]> {
   const found: string[] = [];
-  for (const table of ['advertiser', 'campaign', 'impressions', 'clicks']) found.push(...(await tableDifferences(pg, ch, table)));
+  for (const table of ['advertiser', 'campaign', 'impressions', 'clicks'])
+    found.push(...(await tableDifferences(pg, ch, table)));
   const [source, copy] = [await sourceBuckets(pg.client), await copyBuckets(ch)];
   found.push(...source.filter((bucket) => !copy.includes(bucket)).map((bucket) => `rollup lacks ${bucket}`));
   found.push(...copy.filter((bucket) => !source.includes(bucket)).map((bucket) => `rollup has ${bucket}`));

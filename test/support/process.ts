@@ -25,21 +25,31 @@ export class PipelineProcess implements AsyncDisposable {
     this.#settings = settings;
   }
 
-  /** Starts it, if it does not run. */
-  start(): void {
-    if (this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null) return;
-    const child = spawn(process.execPath, [join(packageRoot(), 'dist/src/cli/main.js'), 'run', '--log-level', process.env['TEST_LOG_LEVEL'] ?? 'warn'], {
-      env: {
-        PATH: process.env['PATH'],
-        MILLRACE_POSTGRES_URL: this.#pg.url,
-        MILLRACE_CLICKHOUSE_URL: this.#ch.url,
-        MILLRACE_SLOT: this.#pg.database,
-        MILLRACE_DATABASE: this.#ch.database,
-        MILLRACE_INTERNAL_DATABASE: this.#ch.internal,
-        ...this.#settings,
+  /** True while the process lives. */
+  get isRunning(): boolean {
+    return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Starts it, if it does not run. `failAt` lets it die at a fail point: `landed:3`. */
+  start(failAt = ''): void {
+    if (this.isRunning) return;
+    const child = spawn(
+      process.execPath,
+      [join(packageRoot(), 'dist/src/cli/main.js'), 'run', '--log-level', process.env['TEST_LOG_LEVEL'] ?? 'warn'],
+      {
+        env: {
+          PATH: process.env['PATH'],
+          MILLRACE_POSTGRES_URL: this.#pg.url,
+          MILLRACE_CLICKHOUSE_URL: this.#ch.url,
+          MILLRACE_SLOT: this.#pg.database,
+          MILLRACE_DATABASE: this.#ch.database,
+          MILLRACE_INTERNAL_DATABASE: this.#ch.internal,
+          ...this.#settings,
+          MILLRACE_FAIL_AT: failAt,
+        },
+        stdio: ['ignore', 'ignore', 'pipe'],
       },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    );
     child.stderr?.on('data', (text: Buffer) => {
       this.output += text.toString();
     });
@@ -77,11 +87,11 @@ export class PipelineProcess implements AsyncDisposable {
     });
   }
 
-  /** How often the checkpoint was written so far: a clock that runs while there is work. */
-  async writes(): Promise<bigint> {
-    if (!(await this.#exists())) return 0n;
-    const names = { database: this.#ch.database, internal: this.#ch.internal };
-    return (await new CheckpointStore(this.#ch.client, names, this.#pg.database).read())?.seq ?? 0n;
+  /** Waits until it has died by itself. */
+  async died(): Promise<void> {
+    if (!this.isRunning || this.#child === null) return;
+    await once(this.#child, 'exit');
+    this.kills++;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -89,9 +99,12 @@ export class PipelineProcess implements AsyncDisposable {
   }
 
   async #exists(): Promise<boolean> {
-    const rows = await this.#ch.client.rows(`SELECT 1 FROM system.tables WHERE database = {internal:String} AND name = 'chunks'`, {
-      params: { internal: this.#ch.internal },
-    });
+    const rows = await this.#ch.client.rows(
+      `SELECT 1 FROM system.tables WHERE database = {internal:String} AND name = 'chunks'`,
+      {
+        params: { internal: this.#ch.internal },
+      },
+    );
     return rows.length > 0;
   }
 }

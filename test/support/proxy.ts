@@ -19,6 +19,8 @@ export interface Proxy extends AsyncDisposable {
   readonly accepted: number;
   /** Holds every connection whose client sends bytes that contain the text, from these bytes on. */
   hold(text: string): Hold;
+  /** Counts the requests that contain the text, from now on. */
+  count(text: string): () => number;
   /** Cuts all connections; new ones are served. */
   cut(): void;
 }
@@ -29,29 +31,39 @@ interface Held {
   readonly resume: (() => void)[];
 }
 
+interface Wire {
+  readonly holds: Set<Held>;
+  readonly counts: Set<{ readonly text: string; hits: number }>;
+  readonly sockets: Set<Socket>;
+}
+
 /** Opens a proxy before the server of a URL (`postgres:` or `http:`). */
 export async function openProxy(target: string): Promise<Proxy> {
   const url = new URL(target);
   const port = Number(url.port);
   const host = url.hostname;
-  const holds = new Set<Held>();
-  const sockets = new Set<Socket>();
+  const wire: Wire = { holds: new Set(), counts: new Set(), sockets: new Set() };
   let accepted = 0;
   const server = createServer((client) => {
     accepted++;
-    join(client, connect(port, host), holds, sockets);
+    join(client, connect(port, host), wire);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   url.hostname = '127.0.0.1';
   url.port = String((server.address() as AddressInfo).port);
-  const cut = (): void => sockets.forEach((socket) => socket.destroy());
+  const cut = (): void => wire.sockets.forEach((socket) => socket.destroy());
   return {
     url: url.toString(),
     get accepted() {
       return accepted;
     },
-    hold: (text) => holdAt(text, holds),
+    hold: (text) => holdAt(text, wire.holds),
+    count: (text) => {
+      const counter = { text, hits: 0 };
+      wire.counts.add(counter);
+      return () => counter.hits;
+    },
     cut,
     [Symbol.asyncDispose]: async () => {
       server.close();
@@ -73,16 +85,23 @@ function holdAt(text: string, holds: Set<Held>): Hold {
   };
 }
 
-/** Passes bytes both ways; the client's bytes are looked through for what is held. */
-function join(client: Socket, server: Socket, holds: ReadonlySet<Held>, sockets: Set<Socket>): void {
+/**
+ * Passes bytes both ways; the client's bytes are looked through for what is held. When a client gives up a
+ * request that is held, the server gets it all the same on release, as it may on a slow network.
+ */
+function join(client: Socket, server: Socket, wire: Wire): void {
   let isHeld = false;
   const waiting: Buffer[] = [];
   const forward = (bytes: Buffer): void => {
+    for (const counter of wire.counts) if (bytes.includes(counter.text)) counter.hits++;
     waiting.push(bytes);
+    drain();
+  };
+  const drain = (): void => {
     while (!isHeld) {
       const next = waiting.shift();
       if (next === undefined) return;
-      const hold = [...holds].find(({ text }) => next.includes(text));
+      const hold = [...wire.holds].find(({ text }) => next.includes(text));
       if (hold === undefined) server.write(next);
       else holdBack(hold, next);
     }
@@ -93,19 +112,23 @@ function join(client: Socket, server: Socket, holds: ReadonlySet<Held>, sockets:
     hold.resume.push(() => {
       isHeld = false;
       server.write(bytes);
-      const rest = waiting.splice(0);
-      for (const more of rest) forward(more);
+      drain();
+      if (client.destroyed) server.end();
     });
   };
   client.on('data', forward);
   server.on('data', (bytes: Buffer) => client.write(bytes));
-  for (const [one, other] of [[client, server], [server, client]] as const) {
-    sockets.add(one);
-    one.on('close', () => {
-      sockets.delete(one);
-      other.destroy();
-    });
+  client.on('close', () => {
+    wire.sockets.delete(client);
+    if (!isHeld) server.end();
+  });
+  server.on('close', () => {
+    wire.sockets.delete(server);
+    client.destroy();
+  });
+  for (const socket of [client, server]) {
+    wire.sockets.add(socket);
     // A connection that is cut ends with ECONNRESET on either side: that is what is wanted here.
-    one.on('error', () => other.destroy());
+    socket.on('error', () => socket.destroy());
   }
 }

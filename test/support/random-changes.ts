@@ -48,11 +48,22 @@ const STATEMENTS = {
 /** A kind of step. */
 export type Kind = keyof typeof STATEMENTS;
 
-const WEIGHTS: Partial<Record<Kind, number>> = { begin: 6, commit: 8, addEvents: 6, addClicks: 4, changeBid: 3, truncateClicks: 1, rollback: 2 };
+const WEIGHTS: Partial<Record<Kind, number>> = {
+  begin: 6,
+  commit: 8,
+  addEvents: 6,
+  addClicks: 4,
+  changeBid: 3,
+  truncateClicks: 1,
+  rollback: 2,
+};
 
 /** Steps in any order. */
 export function arbitrarySteps(least: number, most: number): fc.Arbitrary<Step[]> {
-  const kinds = (Object.keys(STATEMENTS) as Kind[]).map((kind) => ({ arbitrary: fc.constant(kind), weight: WEIGHTS[kind] ?? 2 }));
+  const kinds = (Object.keys(STATEMENTS) as Kind[]).map((kind) => ({
+    arbitrary: fc.constant(kind),
+    weight: WEIGHTS[kind] ?? 2,
+  }));
   const step = fc.record({
     connection: fc.nat({ max: CONNECTIONS - 1 }),
     kind: fc.oneof(...kinds),

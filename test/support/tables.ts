@@ -28,13 +28,6 @@ export async function checkpointOf(pg: TemporaryPostgres, ch: TemporaryClickHous
   return found;
 }
 
-/** Stores an earlier position, as a crash between landing and checkpoint leaves it. */
-export async function setBack(pg: TemporaryPostgres, ch: TemporaryClickHouse, earlier: Checkpoint): Promise<void> {
-  const now = await checkpointOf(pg, ch);
-  const state = { ...now, seq: now.seq + 1n, appliedLsn: earlier.appliedLsn, plannedLsn: now.appliedLsn };
-  await new CheckpointStore(ch.client, ch, pg.database).write({ ...state, dirty: { all: true, impressions: [], clicks: [], repriced: [] } });
-}
-
 /** Rows of a mirror as they are stored, tombstones and old versions included. */
 export async function storedRows(ch: TemporaryClickHouse, table: string): Promise<number> {
   const [row] = await ch.client.rows<{ n: string }>(`SELECT count() AS n FROM ${ch.database}.${table}`);

@@ -18,7 +18,13 @@ export function applyCommand() {
       await using _ = copy.clickhouse;
       const { layouts, checkpoint, adSchema } = await prepare(copy, options);
       const tables = layouts.map(({ table }) => tableLabel(table));
-      const done = { tables, adSchema, slot: config.slot, publication: config.publication, position: formatLsn(checkpoint.appliedLsn) };
+      const done = {
+        tables,
+        adSchema,
+        slot: config.slot,
+        publication: config.publication,
+        position: formatLsn(checkpoint.appliedLsn),
+      };
       const text = `ready: ${tables.length} tables, slot ${done.slot} at ${done.position}\n`;
       process.stdout.write(json ? renderJson(done) : text);
     });

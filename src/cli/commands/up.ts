@@ -31,10 +31,14 @@ Examples:
 /** The command `up`. */
 export function upCommand() {
   return new Command('up')
-    .description('Runs everything: loads, follows live, and shows the key figures. Embedded engines start unless URLs are given.')
+    .description(
+      'Runs everything: loads, follows live, and shows the key figures. Embedded engines start unless URLs are given.',
+    )
     .option('--once', 'stop when the copy has caught up and print the key figures')
     .addHelpText('after', EXAMPLES)
-    .action(async (options, command) => await up(await openSession(command as CommandUnknownOpts), options.once === true));
+    .action(
+      async (options, command) => await up(await openSession(command as CommandUnknownOpts), options.once === true),
+    );
 }
 
 /** The servers of this run. */
@@ -57,7 +61,8 @@ async function up(session: Session, once: boolean): Promise<void> {
 
 async function openServers({ config, signal }: Session): Promise<Servers> {
   const { postgresUrl, clickhouseUrl } = config;
-  if (postgresUrl !== null && clickhouseUrl !== null) return { postgres: postgresUrl, clickhouse: clickhouseUrl, engines: null };
+  if (postgresUrl !== null && clickhouseUrl !== null)
+    return { postgres: postgresUrl, clickhouse: clickhouseUrl, engines: null };
   const { startEngines } = await import('../../engines/endpoints.ts');
   const engines = await startEngines({
     dataDir: config.dataDir,
@@ -83,7 +88,8 @@ async function prepareSource(url: string, session: Session): Promise<void> {
     await seedDemo(client, {
       seed: DEMO_SEED,
       signal,
-      onProgress: ({ done, total }) => progress.update([{ name: 'demo data', rows: done, rowsExpected: total, done: done === total }]),
+      onProgress: ({ done, total }) =>
+        progress.update([{ name: 'demo data', rows: done, rowsExpected: total, done: done === total }]),
     });
   } finally {
     await client.end();
@@ -100,7 +106,14 @@ async function replicate(session: Session, servers: Servers, once: boolean): Pro
     display.update(progress);
     arrive(progress);
   };
-  const options = { ...config, postgresUrl: servers.postgres, clickhouseUrl: servers.clickhouse, log, signal, onProgress };
+  const options = {
+    ...config,
+    postgresUrl: servers.postgres,
+    clickhouseUrl: servers.clickhouse,
+    log,
+    signal,
+    onProgress,
+  };
   const target = await sourcePosition(servers.postgres);
   const caughtUp = new Promise<void>((resolve) => {
     arrive = (progress) => {
@@ -114,11 +127,13 @@ async function replicate(session: Session, servers: Servers, once: boolean): Pro
     if (servers.engines !== null && config.trafficRate > 0) await followTraffic(servers.postgres, config, signal);
   });
   // Either may fail: the other is stopped, and the first error is the one to tell.
-  const guarded = [pipeline, Promise.race([afterwards, pipeline])].map((task) => task.catch(async (error: unknown) => {
-    stop.abort();
-    await Promise.allSettled([pipeline, ...(isAbort(error) ? [] : [])]);
-    if (!isAbort(error)) throw error;
-  }));
+  const guarded = [pipeline, Promise.race([afterwards, pipeline])].map((task) =>
+    task.catch(async (error: unknown) => {
+      stop.abort();
+      await Promise.allSettled([pipeline, ...(isAbort(error) ? [] : [])]);
+      if (!isAbort(error)) throw error;
+    }),
+  );
   await Promise.all(guarded);
 }
 
@@ -151,7 +166,8 @@ async function show(session: Session, servers: Servers, display: PipelineDisplay
 
 /** Passwords are shown on this terminal only, and only those of engines that started here. */
 function shownEndpoints(servers: Servers): { postgres: string; clickhouse: string; page: null } {
-  if (servers.engines !== null) return { postgres: servers.postgres, clickhouse: servers.engines.endpoints.clickhouseReader, page: null };
+  if (servers.engines !== null)
+    return { postgres: servers.postgres, clickhouse: servers.engines.endpoints.clickhouseReader, page: null };
   return { postgres: redactUrl(servers.postgres), clickhouse: redactUrl(servers.clickhouse), page: null };
 }
 
@@ -159,7 +175,9 @@ function connectionLines(servers: Servers): string[] {
   const { postgres, clickhouse } = shownEndpoints(servers);
   const url = new URL(clickhouse);
   const lines = [`PostgreSQL  ${postgres}`, `ClickHouse  ${clickhouse}`];
-  return servers.engines === null ? lines : [...lines, `SQL page    ${url.protocol}//${url.host}/play   (user ${url.username}, password ${url.password})`];
+  return servers.engines === null
+    ? lines
+    : [...lines, `SQL page    ${url.protocol}//${url.host}/play   (user ${url.username}, password ${url.password})`];
 }
 
 /** Keeps the demo alive: something to see in every table until it is stopped. */
