@@ -12,7 +12,7 @@
 -- Caveat:   Advertisers without campaigns or events are there, with zeros.
 -- Caveat:   Events without a time are in no range: see `daily` and `ctr`.
 --
--- As a view:  SELECT * FROM ads.kpi_advertisers(from = '2026-03-01', to = '2026-03-01', pricing_model = 'cpc')
+-- As a view:  SELECT * FROM ads.kpi_advertisers(from = '2026-03-01', to = '2026-03-07', pricing_model = 'cpc')
 -- This file:  clickhouse-client --param_from=… --param_to=… --param_pricing_model=… --queries-file sql/kpi/advertisers.sql
 -- Written by scripts/docs.mjs from src/kpi.
 

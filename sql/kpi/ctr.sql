@@ -9,7 +9,7 @@
 -- Caveat:   Campaigns without events are there, with zeros; deleted campaigns and “(none)” only when they have events.
 -- Caveat:   A small campaign has a wide interval: compare lower bounds, not rates.
 --
--- As a view:  SELECT * FROM ads.kpi_ctr(from = '2026-03-01', to = '2026-03-01')
+-- As a view:  SELECT * FROM ads.kpi_ctr(from = '2026-03-01', to = '2026-03-07')
 -- This file:  clickhouse-client --param_from=… --param_to=… --queries-file sql/kpi/ctr.sql
 -- Written by scripts/docs.mjs from src/kpi.
 

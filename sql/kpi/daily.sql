@@ -8,7 +8,7 @@
 -- Caveat:   An event counts on the day on which it happened, however late it arrived. A click after midnight counts on its own day, also when its impression lies before.
 -- Caveat:   Nothing is left out: days without events are there with zeros, events outside the flight of their campaign count.
 --
--- As a view:  SELECT * FROM ads.kpi_daily(from = '2026-03-01', to = '2026-03-01')
+-- As a view:  SELECT * FROM ads.kpi_daily(from = '2026-03-01', to = '2026-03-07')
 -- This file:  clickhouse-client --param_from=… --param_to=… --queries-file sql/kpi/daily.sql
 -- Written by scripts/docs.mjs from src/kpi.
 

@@ -11,7 +11,7 @@
 -- Caveat:   Spend is that of the range; budget used and remaining compare the budget, taken as that of the whole campaign, with the spend of all time.
 -- Caveat:   A campaign’s spend can exceed its budget: the source does not stop delivery.
 --
--- As a view:  SELECT * FROM ads.kpi_spend(from = '2026-03-01', to = '2026-03-01', pricing_model = 'cpc')
+-- As a view:  SELECT * FROM ads.kpi_spend(from = '2026-03-01', to = '2026-03-07', pricing_model = 'cpc')
 -- This file:  clickhouse-client --param_from=… --param_to=… --param_pricing_model=… --queries-file sql/kpi/spend.sql
 -- Written by scripts/docs.mjs from src/kpi.
 

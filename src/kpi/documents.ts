@@ -38,6 +38,9 @@ const NOT_COMPUTABLE: readonly (readonly [string, string])[] = [
   ['breakdowns by device, place, creative, page', 'events carry their campaign and their time, nothing else'],
 ];
 
+/** Parameters of the examples. */
+const EXAMPLE: Readonly<Record<string, string>> = { from: '2026-03-01', to: '2026-03-07', pricing_model: 'cpc' };
+
 /** sql/clickhouse/R__kpi_views.sql. */
 export function kpiViewsFile(): string {
   const head = `-- The key figures as views, with the days from and to (both included, UTC) as parameters:
@@ -52,7 +55,7 @@ export function kpiViewsFile(): string {
 /** sql/kpi/<name>.sql: the report with nothing but tables below it, in the default database. */
 export function kpiSqlFile(kpi: KpiDefinition): string {
   const params = ['from', 'to', ...(kpi.hasPricingModel ? ['pricing_model'] : [])];
-  const call = params.map((name) => `${name} = '${name === 'pricing_model' ? 'cpc' : '2026-03-01'}'`).join(', ');
+  const call = params.map((name) => `${name} = '${EXAMPLE[name]}'`).join(', ');
   const lines = [
     kpi.title,
     kpi.description,
