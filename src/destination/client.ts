@@ -65,7 +65,7 @@ export class ClickHouse implements AsyncDisposable {
       request_timeout: 600_000,
       max_open_connections: 16,
       keep_alive: { enabled: true, idle_socket_ttl: 2_000 },
-      clickhouse_settings: { ...ALWAYS, ...options.settings } as ClickHouseSettings,
+      clickhouse_settings: { ...ALWAYS, ...options.settings },
       log: { level: ClickHouseLogLevel.OFF },
     });
   }
@@ -158,7 +158,7 @@ function bound(options: StatementOptions): {
 } {
   return {
     ...(options.params === undefined ? {} : { query_params: options.params }),
-    ...(options.settings === undefined ? {} : { clickhouse_settings: options.settings as ClickHouseSettings }),
+    ...(options.settings === undefined ? {} : { clickhouse_settings: options.settings }),
     ...(options.signal === undefined ? {} : { abort_signal: options.signal }),
   };
 }

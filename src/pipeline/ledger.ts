@@ -10,6 +10,7 @@ import type { TableLayout } from './table-batch.ts';
 
 interface Loss {
   readonly table: string;
+  readonly column: string;
   readonly reason: string;
   readonly action: string;
   readonly sample: string;
@@ -27,10 +28,18 @@ export class Ledger {
     this.#action = action;
   }
 
-  /** What the columns of a table do with values that do not fit. */
-  policyOf(layout: TableLayout): UnfitPolicy {
-    const table = tableLabel(layout.table);
-    return { action: this.#action, report: (value) => this.#count(table, value) };
+  /**
+   * What each column of a table does with a value that does not fit. Where nothing may stand in, it fails: in
+   * a key, as two rows must not become one, and for NULL in a column that cannot hold it.
+   */
+  policiesOf(layout: TableLayout): UnfitPolicy[] {
+    const { table, codecs } = layout;
+    return table.columns.map((column, i) => {
+      const isNullable = codecs[i]?.clickhouseType.startsWith('Nullable(') === true;
+      const fails = table.key.includes(i) || (this.#action === 'null' && !isNullable);
+      const report = (value: UnfitValue): void => this.#count(tableLabel(table), column.name, value);
+      return { action: fails ? 'fail' : this.#action, report };
+    });
   }
 
   /** Stores what was counted since. */
@@ -39,16 +48,23 @@ export class Ledger {
     const rows = [...this.#losses.values()].map((loss) => JSON.stringify({ pipeline: this.#copy.pipeline, ...loss }));
     this.#losses.clear();
     await this.#copy.clickhouse.insert(
-      `INSERT INTO ${chIdent(this.#copy.names.internal)}.losses (pipeline, table, reason, action, sample, values) FORMAT JSONEachRow`,
+      `INSERT INTO ${chIdent(this.#copy.names.internal)}.losses (pipeline, table, column, reason, action, sample, values) FORMAT JSONEachRow`,
       [Buffer.from(rows.join('\n'))],
     );
   }
 
-  #count(table: string, value: UnfitValue): void {
-    const key = `${table}/${value.reason}/${value.action}`;
+  #count(table: string, column: string, value: UnfitValue): void {
+    const key = `${table}/${column}/${value.reason}/${value.action}`;
     const loss = this.#losses.get(key);
     if (loss === undefined)
-      this.#losses.set(key, { table, reason: value.reason, action: value.action, sample: value.text, values: 1 });
+      this.#losses.set(key, {
+        table,
+        column,
+        reason: value.reason,
+        action: value.action,
+        sample: value.text,
+        values: 1,
+      });
     else loss.values++;
   }
 }

@@ -228,17 +228,19 @@ export class Loader {
     const open = chunks.filter((chunk) => !chunk.done);
     const abort = new AbortController();
     const patience = { ...this.#options.patience, signal: AbortSignal.any([signal, abort.signal]) };
-    const readers = Array.from({ length: Math.min(this.#options.connections, open.length) }, () =>
-      this.#readChunks(layout, open, patience),
-    );
-    const outcomes = await Promise.all(
-      readers.map((reader) =>
-        reader.catch((error: unknown) => {
-          abort.abort();
-          throw error;
-        }),
-      ),
-    ).finally(() => Promise.allSettled(readers));
+    let failure: unknown = null;
+    const readers = Array.from({ length: Math.min(this.#options.connections, open.length) }, async () => {
+      try {
+        return await this.#readChunks(layout, open, patience);
+      } catch (error) {
+        failure ??= error;
+        abort.abort();
+        return 'failed';
+      }
+    });
+    // All have ended before the first error is told: nothing of this attempt is in flight afterwards.
+    const outcomes = await Promise.all(readers);
+    if (failure !== null) throw failure;
     if (outcomes.includes('rewritten')) return 'rewritten';
     failPoint('loaded');
     await this.#finish(layout);

@@ -14,10 +14,13 @@ export interface Mark {
   readonly sign: -1 | 0 | 1;
 }
 
-/** A live row outside of rollups, one put into a rollup, an old state taken out, and a tombstone. */
+/** A live row outside of rollups. */
 export const PLAIN: Mark = { raw: 1, deleted: 0, sign: 0 };
+/** A live row that is put into a rollup. */
 export const ADDED: Mark = { raw: 1, deleted: 0, sign: 1 };
+/** An old state that is taken out of a rollup. */
 export const RETRACTED: Mark = { raw: 0, deleted: 0, sign: -1 };
+/** A row that is gone. */
 export const TOMBSTONE: Mark = { raw: 1, deleted: 1, sign: 0 };
 
 /** The marks of a batch's rows, one entry per row in each array. */

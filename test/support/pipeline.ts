@@ -151,11 +151,11 @@ async function sourceBuckets(client: pg.Client): Promise<string[]> {
 
 /** The same from the rollup. */
 async function copyBuckets(ch: TemporaryClickHouse): Promise<string[]> {
-  const rows = await ch.client.rows(
+  const rows = await ch.client.rows<{ campaign: string | null; at: string | null; i: string; c: string }>(
     `SELECT toString(campaign_id) AS campaign, toString(hour) AS at, sum(impressions) AS i, sum(clicks) AS c
      FROM ${ch.database}.campaign_hourly GROUP BY campaign_id, hour HAVING i != 0 OR c != 0`,
   );
-  return rows.map((row) => `${row['campaign']} ${row['at']} ${row['i']} ${row['c']}`).toSorted();
+  return rows.map((row) => `${row.campaign} ${row.at} ${row.i} ${row.c}`).toSorted();
 }
 
 /** Everything that differs between the ad source and its copy: mirrors, rollups against both. Empty when equal. */

@@ -3,7 +3,7 @@
  *
  *   engines (unless URLs are given) ─► source schema, demo data ─► pipeline ─► KPIs ─► demo traffic, until stopped
  */
-import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Command } from '@commander-js/extra-typings';
 import type { Config } from '../../config/options.ts';
 import { ClickHouse } from '../../destination/client.ts';
 import type { EmbeddedEngines } from '../../engines/endpoints.ts';
@@ -36,9 +36,7 @@ export function upCommand() {
     )
     .option('--once', 'stop when the copy has caught up and print the key figures')
     .addHelpText('after', EXAMPLES)
-    .action(
-      async (options, command) => await up(await openSession(command as CommandUnknownOpts), options.once === true),
-    );
+    .action(async (options, command) => await up(await openSession(command), options.once === true));
 }
 
 /** The servers of this run. */
@@ -96,45 +94,41 @@ async function prepareSource(url: string, session: Session): Promise<void> {
   }
 }
 
+/** Runs the pipeline, and beside it what waits for the copy to have caught up. The first error ends both. */
 async function replicate(session: Session, servers: Servers, once: boolean): Promise<void> {
   const { config, log, quiet, json } = session;
   const stop = new AbortController();
   const signal = AbortSignal.any([session.signal, stop.signal]);
   using display = new PipelineDisplay({ silent: quiet || json });
-  let arrive: (progress: PipelineProgress) => void = () => undefined;
+  const target = await sourcePosition(servers.postgres);
+  let reached: () => void = () => undefined;
+  const caughtUp = new Promise<true>((resolve) => {
+    reached = () => resolve(true);
+  });
   const onProgress = (progress: PipelineProgress): void => {
     display.update(progress);
-    arrive(progress);
+    if (progress.caughtUp && progress.appliedLsn >= target) reached();
   };
-  const options = {
-    ...config,
-    postgresUrl: servers.postgres,
-    clickhouseUrl: servers.clickhouse,
-    log,
-    signal,
-    onProgress,
-  };
-  const target = await sourcePosition(servers.postgres);
-  const caughtUp = new Promise<void>((resolve) => {
-    arrive = (progress) => {
-      if (progress.caughtUp && progress.appliedLsn >= target) resolve();
-    };
-  });
-  const pipeline = runPipeline(options);
-  const afterwards = caughtUp.then(async () => {
+  const urls = { postgresUrl: servers.postgres, clickhouseUrl: servers.clickhouse };
+  const pipeline = runPipeline({ ...config, ...urls, log, signal, onProgress });
+  const ended = pipeline.then(neverCaughtUp, neverCaughtUp);
+  const companion = async (): Promise<void> => {
+    if (!(await Promise.race([caughtUp, ended]))) return;
     await show(session, servers, display);
     if (once) return stop.abort();
     if (servers.engines !== null && config.trafficRate > 0) await followTraffic(servers.postgres, config, signal);
-  });
-  // Either may fail: the other is stopped, and the first error is the one to tell.
-  const guarded = [pipeline, Promise.race([afterwards, pipeline])].map((task) =>
-    task.catch(async (error: unknown) => {
-      stop.abort();
-      await Promise.allSettled([pipeline, ...(isAbort(error) ? [] : [])]);
-      if (!isAbort(error)) throw error;
-    }),
-  );
-  await Promise.all(guarded);
+  };
+  const stopOnError = (error: unknown): never => {
+    stop.abort();
+    throw error;
+  };
+  const outcomes = await Promise.allSettled([pipeline.catch(stopOnError), companion().catch(stopOnError)]);
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected' && !isAbort(outcome.reason));
+  if (failed?.status === 'rejected') throw failed.reason;
+}
+
+function neverCaughtUp(): false {
+  return false;
 }
 
 async function sourcePosition(url: string): Promise<bigint> {
