@@ -25,14 +25,25 @@ const CHANGES = `
   COMMIT;
   BEGIN; TRUNCATE clicks; INSERT INTO clicks (campaign_id) SELECT 1 + i % 3 FROM generate_series(1, 50) i; COMMIT`;
 
-async function changeUntilDead(pg: TemporaryPostgres, pipeline: PipelineProcess): Promise<void> {
+/** Nothing that has an old state: the plan then names no bucket, recovery has to tell them from the rows. */
+const INSERTS = `INSERT INTO impressions (campaign_id) SELECT 1 + i % 6 FROM generate_series(1, 100) i`;
+
+async function changeUntilDead(pg: TemporaryPostgres, pipeline: PipelineProcess, sql: string): Promise<void> {
   for (let i = 0; i < 20 && pipeline.isRunning; i++) {
-    await pg.client.query(CHANGES);
+    await pg.client.query(sql);
     await Promise.race([pipeline.died(), pg.client.query('SELECT pg_sleep(0.5)')]);
   }
 }
 
-test.each(FAIL_POINTS)('killed at %s', async (point) => {
+const CASES: [FailPoint, 'changes' | 'inserts'][] = [
+  ...FAIL_POINTS.map((point): [FailPoint, 'changes'] => [point, 'changes']),
+  ['partly-landed', 'inserts'],
+  ['landed', 'inserts'],
+  ['recovered', 'inserts'],
+];
+
+test.each(CASES)('killed at %s by %s', async (point, what) => {
+  const sql = what === 'changes' ? CHANGES : INSERTS;
   await using pg = await temporaryAdSource();
   await using ch = await temporaryClickHouse();
   await pg.client.query(FIRST_ROWS);
@@ -41,11 +52,42 @@ test.each(FAIL_POINTS)('killed at %s', async (point) => {
   await pipeline.end('SIGTERM');
   if (point === 'recovered') {
     pipeline.start('landed');
-    await changeUntilDead(pg, pipeline);
+    await changeUntilDead(pg, pipeline, sql);
   }
   pipeline.start(point);
-  await changeUntilDead(pg, pipeline);
+  await changeUntilDead(pg, pipeline, sql);
   expect(pipeline.isRunning, `${point} was met`).toBe(false);
+
+  await pipeline.caughtUp();
+  expect(await adDifferences(pg, ch)).toEqual([]);
+});
+
+/**
+ * ClickHouse writes its deduplication log before it renames a part: killed between the two it has lost the part,
+ * and takes the retry for a repetition. Here the rollup's part of a landed batch is lost, the mirror's is not.
+ */
+test('the rollup lost a part that the mirror has', async () => {
+  await using pg = await temporaryAdSource();
+  await using ch = await temporaryClickHouse();
+  await pg.client.query(FIRST_ROWS);
+  await using pipeline = new PipelineProcess(pg, ch, {});
+  await pipeline.caughtUp();
+  await pipeline.end('SIGTERM');
+  const rollup = `${ch.database}.campaign_hourly`;
+  await ch.client.command(
+    `CREATE TABLE ${ch.internal}.before ENGINE = MergeTree ORDER BY tuple() AS SELECT * FROM ${rollup}`,
+  );
+  pipeline.start('landed');
+  await changeUntilDead(
+    pg,
+    pipeline,
+    "UPDATE impressions SET campaign_id = 1 + id % 3, created_at = created_at - interval '1 day' WHERE id % 5 = 0",
+  );
+  expect(pipeline.isRunning).toBe(false);
+  await ch.client.command(`TRUNCATE TABLE ${rollup}`);
+  await ch.client.command(`INSERT INTO ${rollup} SELECT * FROM ${ch.internal}.before`, {
+    settings: { deduplicate_insert: 'disable' },
+  });
 
   await pipeline.caughtUp();
   expect(await adDifferences(pg, ch)).toEqual([]);

@@ -13,6 +13,8 @@ const FIRST_DELAY_MS = 200;
 const MAX_DELAY_MS = 10_000;
 /** A session that lasted so long counts as a success: the next wait is short again. */
 const STABLE_MS = 30_000;
+/** Attempts on a slot that is busy at the start: 3 s. */
+const BUSY_ATTEMPTS = 5;
 
 /**
  * Runs until `options.signal` aborts.
@@ -25,15 +27,18 @@ export async function runPipeline(options: PipelineOptions): Promise<void> {
   const { signal, log } = options;
   const copy = openCopy(options);
   await using _ = copy.clickhouse;
+  let hasStreamed = false;
   for (let attempt = 1; !signal.aborted; attempt++) {
     const startedAt = performance.now();
     try {
       const session = new Session(await prepare(copy, options), options);
+      await session.open();
+      hasStreamed = true;
       await session.run();
       return;
     } catch (error) {
       if (signal.aborted && isAbort(error)) return;
-      if (!isRetryable(error, attempt)) throw error;
+      if (!isRetryable(error, attempt, hasStreamed)) throw error;
       if (performance.now() - startedAt > STABLE_MS) attempt = 1;
       const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1));
       log.warn({ err: error, attempt, delayMs }, 'the session ended, starting another');
@@ -45,11 +50,11 @@ export async function runPipeline(options: PipelineOptions): Promise<void> {
 }
 
 /**
- * Whether another session may succeed. A slot that is busy at the start belongs to somebody else; later it
- * is our own walsender that has not yet noticed that we are gone.
+ * Whether another session may succeed. A slot that is busy may be held by our own walsender that has not yet
+ * noticed that we are gone; but at the start it belongs to somebody else if that lasts.
  */
-function isRetryable(error: unknown, attempt: number): boolean {
+function isRetryable(error: unknown, attempt: number, hasStreamed: boolean): boolean {
   if (!(error instanceof AppError)) return false;
-  if (error.code === 'SLOT_BUSY') return attempt > 1;
+  if (error.code === 'SLOT_BUSY') return hasStreamed || attempt < BUSY_ATTEMPTS;
   return ERRORS[error.code].remedy === 'retry';
 }

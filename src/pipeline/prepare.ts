@@ -25,9 +25,15 @@ import { type SourceTable, tableLabel } from '../model/table.ts';
 import { readTables } from '../source/catalog.ts';
 import { connectPostgres, dropConnection, pgRows } from '../source/connection.ts';
 import { ensurePublication } from '../source/publication.ts';
-import { createSlot, dropSlot, inspectSlot, type SlotState, waitForOlderTransactions } from '../source/slot.ts';
+import {
+  createSlot,
+  describeOlder,
+  dropSlot,
+  inspectSlot,
+  type SlotState,
+  waitForOlderTransactions,
+} from '../source/slot.ts';
 import type { Copy } from './copy.ts';
-import { describeOlder } from './load.ts';
 import { NOTHING_YET, type PipelineOptions } from './options.ts';
 import type { TableLayout } from './table-batch.ts';
 

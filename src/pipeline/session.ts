@@ -53,18 +53,22 @@ export class Session {
   #lastPartsAt = 0;
   #activeParts = 0;
   #failure: unknown = null;
+  /** Aborted when the session is over: whatever still loads or waits ends with it. */
+  readonly #end = new AbortController();
+  /** The states of tables quarantined so far: stored before a position behind their last change is. */
+  #quarantining: Promise<unknown> = Promise.resolve();
 
   constructor(prepared: Prepared, options: PipelineOptions) {
     this.#prepared = prepared;
     this.#options = options;
     const { copy, layouts, checkpoint } = prepared;
     this.#patience = {
-      signal: options.signal,
+      signal: AbortSignal.any([options.signal, this.#end.signal]),
       onRetry: (error, attempt, delayMs) => this.#onRetry(error, attempt, delayMs),
     };
     this.#ledger = new Ledger(copy, options.unfitPolicy);
-    const policyOf = (layout: TableLayout): UnfitPolicy => this.#ledger.policyOf(layout);
-    this.#pool = new TableBatchPool(policyOf);
+    const policiesOf = (layout: TableLayout): UnfitPolicy[] => this.#ledger.policiesOf(layout);
+    this.#pool = new TableBatchPool(policiesOf);
     this.#recoverUntil = checkpoint.plannedLsn === 0n ? null : checkpoint.plannedLsn;
     this.#loader = new Loader({
       copy,
@@ -74,7 +78,7 @@ export class Session {
       connections: options.loadConnections,
       chunkRows: options.chunkRows,
       chunkBytes: options.chunkBytes,
-      policyOf,
+      policiesOf,
       patience: this.#patience,
       log: options.log,
       onQuarantine: (layout) => this.#accumulator.exclude(layout.table.oid),
@@ -102,8 +106,8 @@ export class Session {
     }
   }
 
-  /** Runs until the signal aborts (then it returns) or something fails (then it throws). */
-  async run(): Promise<void> {
+  /** Opens the stream. Nothing was written to the copy before: the slot is the lock. */
+  async open(): Promise<void> {
     const { postgresUrl, slot, publication, signal } = this.#options;
     const stream = await openStream({
       url: postgresUrl,
@@ -118,6 +122,12 @@ export class Session {
     });
     this.#stream = stream;
     void stream.closed.then((reason) => this.#fail(reason));
+  }
+
+  /** Runs until the signal aborts (then it returns) or something fails (then it throws). Called once, after {@link open}. */
+  async run(): Promise<void> {
+    const stream = this.#stream;
+    if (stream === null) throw new AppError('INTERNAL', 'the session is not open');
     const loading = this.#load();
     try {
       await this.#applier.takeOver();
@@ -143,6 +153,8 @@ export class Session {
     while (!this.#options.signal.aborted) {
       if (this.#failure !== null) throw this.#failure;
       const work = this.#nextWork();
+      await this.#quarantining;
+      await this.#ledger.store(this.#patience);
       if (work === null) await this.#idle(stream);
       else await this.#apply(work);
       await this.#transitions();
@@ -179,7 +191,6 @@ export class Session {
       this.#lastChanges = work.changes;
       this.#pool.release(work);
     }
-    await this.#ledger.store();
     this.#countParts();
   }
 
@@ -260,7 +271,8 @@ export class Session {
 
   #quarantine(layout: TableLayout, error: AppError): void {
     this.#options.log.error({ table: tableLabel(layout.table), err: error }, 'table quarantined');
-    this.#loader.quarantine(layout, error).catch((cause: unknown) => this.#fail(cause));
+    const stored = this.#loader.quarantine(layout, error).catch((cause: unknown) => this.#fail(cause));
+    this.#quarantining = Promise.all([this.#quarantining, stored]);
   }
 
   #countParts(): void {
@@ -281,7 +293,7 @@ export class Session {
   }
 
   #fail(reason: unknown): void {
-    if (reason === null || this.#options.signal.aborted) return;
+    if (reason === null || this.#patience.signal.aborted) return;
     this.#failure ??= reason;
     this.#wake.notify();
   }

@@ -109,6 +109,14 @@ export interface OlderTransaction {
   readonly state: string;
 }
 
+/** Whom we wait for, in words: `pid 4711 (12 s, psql)`. */
+export function describeOlder(older: readonly OlderTransaction[]): string {
+  const who = older.map(({ pid, ageSeconds, applicationName }) => {
+    return `${pid === null ? 'prepared' : `pid ${pid}`} (${ageSeconds} s, ${applicationName})`;
+  });
+  return who.join(', ');
+}
+
 const POLL_MS = 100;
 
 /**
