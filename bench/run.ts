@@ -1,5 +1,5 @@
 /**
- * The benchmarks: `npm run bench -- load|stream|freshness [--rows N] [--repeat N] [--seconds N] [--json] [--save]`.
+ * The benchmarks: `npm run bench -- load|stream|freshness [--rows N] [--repeat N] [--seconds N] [--flush-ms N] [--json] [--save]`.
  * What they measure and how to read them: docs/benchmarks.md.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -20,6 +20,7 @@ const { values, positionals } = parseArgs({
     rows: { type: 'string' },
     repeat: { type: 'string', default: '3' },
     seconds: { type: 'string' },
+    'flush-ms': { type: 'string' },
     json: { type: 'boolean', default: false },
     /** Writes bench/results/<scenario>.json: for runs at full size. */
     save: { type: 'boolean', default: false },
@@ -30,8 +31,13 @@ const repeat = Number(values.repeat);
 const SCENARIOS: Record<string, (lab: Lab) => Promise<Findings>> = {
   load: (lab) => measureLoad(lab, { rows: Number(values.rows ?? LOAD_ROWS), repeat }),
   stream: (lab) => measureStream(lab, { rows: Number(values.rows ?? STREAM_ROWS), repeat }),
-  freshness: (lab) => measureFreshness(lab, values.seconds === undefined ? {} : { seconds: Number(values.seconds) }),
+  freshness: (lab) =>
+    measureFreshness(lab, { seconds: optional(values.seconds), minFlushIntervalMs: optional(values['flush-ms']) }),
 };
+
+function optional(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text);
+}
 
 async function run(scenario: string): Promise<Result> {
   const measure = SCENARIOS[scenario];

@@ -3,6 +3,7 @@
  * single-row transactions, for Millrace and for MaterializedPostgreSQL.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { OPTIONS } from '../../src/config/options.ts';
 import { connectPostgres, pgRows } from '../../src/source/connection.ts';
 import { createSource, type Lab, NAMES, reset } from '../support/lab.ts';
 import { MATERIALIZED, startMaterialized } from '../support/materialized.ts';
@@ -20,8 +21,15 @@ const RATES = [
 
 type Figure = Record<string, number>;
 
-/** Measures both, one after the other. `seconds` shortens every rate's run. */
-export async function measureFreshness(lab: Lab, options: { seconds?: number | undefined }): Promise<Findings> {
+/** `seconds` shortens every rate's run; `minFlushIntervalMs` is the pipeline's option, else its default. */
+export interface FreshnessOptions {
+  readonly seconds?: number | undefined;
+  readonly minFlushIntervalMs?: number | undefined;
+}
+
+/** Measures both, one after the other. */
+export async function measureFreshness(lab: Lab, options: FreshnessOptions): Promise<Findings> {
+  const minFlushIntervalMs = options.minFlushIntervalMs ?? OPTIONS.minFlushIntervalMs.default;
   const figures: Record<string, Figure> = {};
   const measure = async (name: string, table: string): Promise<void> => {
     for (const { perSecond, seconds } of RATES) {
@@ -30,7 +38,9 @@ export async function measureFreshness(lab: Lab, options: { seconds?: number | u
     }
   };
   await createSource(lab.pg, 0);
-  const peakRssMiB = await withMillrace(lab, () => measure('millrace', `${NAMES.database}.impressions`));
+  const peakRssMiB = await withMillrace(lab, minFlushIntervalMs, () =>
+    measure('millrace', `${NAMES.database}.impressions`),
+  );
   await reset(lab);
   await createSource(lab.pg, 0);
   await startMaterialized(lab);
@@ -41,7 +51,7 @@ export async function measureFreshness(lab: Lab, options: { seconds?: number | u
     (figures[`MaterializedPostgreSQL, ${perSecond}/s`]?.['p50Ms'] ?? Number.NaN);
   const parts = RATES.map(({ perSecond }) => figures[`millrace, ${perSecond}/s`]?.['partsMax'] ?? Number.NaN);
   return {
-    parameters: { rates: RATES.map(({ perSecond }) => `${perSecond}/s`).join(', ') },
+    parameters: { rates: RATES.map(({ perSecond }) => `${perSecond}/s`).join(', '), minFlushIntervalMs },
     figures,
     bars: [
       atMost('p50 over MaterializedPostgreSQL, 1/s', ratio(1), 0.1),
@@ -53,10 +63,10 @@ export async function measureFreshness(lab: Lab, options: { seconds?: number | u
 }
 
 /** Runs an action while the pipeline follows. @returns The pipeline's peak RSS, MiB. */
-async function withMillrace(lab: Lab, action: () => Promise<void>): Promise<number> {
+async function withMillrace(lab: Lab, minFlushIntervalMs: number, action: () => Promise<void>): Promise<number> {
   const { postgres, clickhouse } = lab.engines;
   await using worker = await WorkerProcess.start();
-  worker.runPipeline({ postgresUrl: postgres.url, clickhouseUrl: clickhouse.url });
+  worker.runPipeline({ postgresUrl: postgres.url, clickhouseUrl: clickhouse.url, minFlushIntervalMs });
   await worker.until({ kind: 'live' });
   await action();
   const { peakRssMiB } = await worker.until({ kind: 'now' });

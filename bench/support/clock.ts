@@ -1,5 +1,5 @@
 /** One clock for several processes of a machine, and what a process has used. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** ms since 1970, with fractions. */
 export function nowMs(): number {
@@ -28,18 +28,27 @@ function peakRssMiB(): number {
   return Math.round(Number(match?.[1] ?? 0) / 1024);
 }
 
-/**
- * CPU time of an engine and of those of its processes that have ended, ms; 0 where the system does not tell.
- * Read it when the contender's sessions are closed.
- */
+/** CPU time of an engine, with its processes that run and those that have ended, ms; 0 where the system does not tell. */
 export function engineCpuMs(pid: number): number {
   if (process.platform !== 'linux') return 0;
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const ticks = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 15);
-  return ticks.reduce((sum, value) => sum + Number(value), 0) * MS_PER_TICK;
+  let ticks = 0;
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    const fields = statFields(name);
+    const isMember = name === String(pid) || fields[1] === String(pid);
+    if (isMember) ticks += fields.slice(11, 15).reduce((sum, value) => sum + Number(value), 0);
+  }
+  return ticks * MS_PER_TICK;
+}
+
+/** The fields of /proc/PID/stat behind the name (state, parent …); none when the process has just ended. */
+function statFields(pid: string): string[] {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
+  }
 }
 
 /** USER_HZ is 100 on every Linux that we know. */

@@ -9,6 +9,8 @@ import type { Answer, Condition, PipelineJob, Request } from './worker.ts';
 /** A process that runs one job. */
 export class WorkerProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
+  /** CPU time for starting node and loading the code, ms: no part of the figures. */
+  #startCpuMs = 0;
 
   private constructor(child: ChildProcess) {
     this.#child = child;
@@ -19,7 +21,7 @@ export class WorkerProcess implements AsyncDisposable {
     const profile = process.env['BENCH_PROFILE'];
     const execArgv = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
     const worker = new WorkerProcess(fork(fileURLToPath(new URL('worker.js', import.meta.url)), { execArgv }));
-    await worker.#answer();
+    worker.#startCpuMs = (await worker.#answer()).cpuMs;
     return worker;
   }
 
@@ -64,6 +66,6 @@ export class WorkerProcess implements AsyncDisposable {
     const [answer] = (await Promise.race([once(this.#child, 'message', { signal }), ended])) as [Answer];
     waiting.abort();
     if (answer.kind === 'failed') throw new Error(answer.message);
-    return answer.usage;
+    return { ...answer.usage, cpuMs: answer.usage.cpuMs - this.#startCpuMs };
   }
 }
