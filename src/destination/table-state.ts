@@ -2,8 +2,9 @@
  * The state of each table's load, kept in ClickHouse: phase, chunks, positions. What a restart finds here
  * decides what is read again (chunks not done) and what is not.
  */
-import type { Lsn } from '../model/lsn.ts';
+import { type Lsn, NO_LSN } from '../model/lsn.ts';
 import { chIdent } from '../model/quote.ts';
+import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { ClickHouse } from './client.ts';
 import type { Names } from './ddl.ts';
 
@@ -33,6 +34,21 @@ export interface TableState {
   readonly loadEndLsn: Lsn;
   /** Why it is quarantined; empty otherwise. */
   readonly reason: string;
+}
+
+/** The state of a table of which nothing is in the copy yet. */
+export function newTableState(table: SourceTable): TableState {
+  return {
+    table: tableLabel(table),
+    target: table.target,
+    phase: 'waiting',
+    generation: 1,
+    filenode: 0n,
+    chunksTotal: 0,
+    rowsEstimated: 0,
+    loadEndLsn: NO_LSN,
+    reason: '',
+  };
 }
 
 /** One chunk of a load: a range of heap blocks. */

@@ -68,6 +68,11 @@ export function isAdTable(table: SourceTable): boolean {
   return found.length === expected.length && expected.every((column, i) => column === found[i]);
 }
 
+/** True when the table is named as one of the ad schema, whatever its columns. */
+export function isAdName({ schema, name }: SourceTable): boolean {
+  return schema === 'public' && name in AD_SCHEMA;
+}
+
 /** The role of a table, given whether the ad schema is in use at all. */
 export function roleOf(table: SourceTable, adSchema: boolean): Role {
   if (!adSchema || !isAdTable(table)) return { kind: 'plain' };

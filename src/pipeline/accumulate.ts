@@ -197,11 +197,19 @@ export class Accumulator implements ChangeSink {
   }
 }
 
+/** Which columns came and went, in words. */
+export function changedColumns(added: readonly { name: string }[], gone: readonly { name: string }[]): string {
+  const list = (columns: readonly { name: string }[]): string => columns.map(({ name }) => `“${name}”`).join(', ');
+  const parts = [added.length > 0 ? `new: ${list(added)}` : '', gone.length > 0 ? `gone: ${list(gone)}` : ''];
+  return parts.filter((part) => part !== '').join('; ');
+}
+
 /** What is different between the catalogue's table and what the stream announces; null when nothing. */
 function relationDifference(layout: TableLayout, relation: RelationMessage): string | null {
   const { columns } = layout.table;
-  if (relation.columns.length !== columns.length)
-    return `${relation.columns.length} columns instead of ${columns.length}`;
+  const added = relation.columns.filter(({ name }) => !columns.some((column) => column.name === name));
+  const gone = columns.filter(({ name }) => !relation.columns.some((column) => column.name === name));
+  if (added.length + gone.length > 0) return changedColumns(added, gone);
   for (const [i, found] of relation.columns.entries()) {
     const expected = columns[i];
     if (expected === undefined || expected.name !== found.name)

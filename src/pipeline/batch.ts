@@ -55,15 +55,15 @@ export type Work = Batch | TruncateWork;
 /** Table batches that are not in use, by relation: their memory serves the next batch. */
 export class TableBatchPool {
   readonly #free = new Map<TableLayout, TableBatch[]>();
-  readonly #policyOf: (layout: TableLayout) => UnfitPolicy;
+  readonly #policiesOf: (layout: TableLayout) => readonly UnfitPolicy[];
 
-  constructor(policyOf: (layout: TableLayout) => UnfitPolicy) {
-    this.#policyOf = policyOf;
+  constructor(policiesOf: (layout: TableLayout) => readonly UnfitPolicy[]) {
+    this.#policiesOf = policiesOf;
   }
 
   /** An empty batch for the table. */
   take(layout: TableLayout, mode: BatchMode): TableBatch {
-    const batch = this.#free.get(layout)?.pop() ?? new TableBatch(layout, this.#policyOf(layout));
+    const batch = this.#free.get(layout)?.pop() ?? new TableBatch(layout, this.#policiesOf(layout));
     batch.clear(mode);
     return batch;
   }

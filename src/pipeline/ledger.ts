@@ -3,6 +3,7 @@
  * instead. Kept per batch in memory, then in the copy (`losses`), before the batch's position is confirmed.
  */
 import type { UnfitPolicy, UnfitValue } from '../codec/column.ts';
+import { type Patience, untilDone } from '../destination/landing.ts';
 import { chIdent } from '../model/quote.ts';
 import { tableLabel } from '../model/table.ts';
 import type { Copy } from './copy.ts';
@@ -43,14 +44,14 @@ export class Ledger {
   }
 
   /** Stores what was counted since. */
-  async store(): Promise<void> {
+  async store(patience: Patience): Promise<void> {
     if (this.#losses.size === 0) return;
     const rows = [...this.#losses.values()].map((loss) => JSON.stringify({ pipeline: this.#copy.pipeline, ...loss }));
     this.#losses.clear();
-    await this.#copy.clickhouse.insert(
-      `INSERT INTO ${chIdent(this.#copy.names.internal)}.losses (pipeline, table, column, reason, action, sample, values) FORMAT JSONEachRow`,
-      [Buffer.from(rows.join('\n'))],
-    );
+    const columns = 'pipeline, table, column, reason, action, sample, values';
+    const sql = `INSERT INTO ${chIdent(this.#copy.names.internal)}.losses (${columns}) FORMAT JSONEachRow`;
+    const body = [Buffer.from(rows.join('\n'))];
+    await untilDone(() => this.#copy.clickhouse.insert(sql, body, { signal: patience.signal }), patience);
   }
 
   #count(table: string, column: string, value: UnfitValue): void {

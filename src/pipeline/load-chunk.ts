@@ -18,7 +18,17 @@ import { chunkQuery, type Chunk } from '../source/chunks.ts';
 import { copyOut } from '../source/copy-out.ts';
 import type { Copy } from './copy.ts';
 import { MarkColumns, PLAIN } from './marks.ts';
-import type { TableLayout } from './table-batch.ts';
+import { openColumns, type TableLayout } from './table-batch.ts';
+
+/** How a chunk is read. */
+export interface ReadOptions {
+  /** Ends the reading. */
+  readonly patience: Patience;
+  /** For inserts: they are not given up with the reading, as the server might still carry one out later. */
+  readonly inserting: Patience;
+  /** Told of rows as they are read. */
+  readonly onRows: (rows: number) => void;
+}
 
 /** A reader of chunks of one table: its columns are reused from chunk to chunk. */
 export class ChunkReader {
@@ -28,24 +38,38 @@ export class ChunkReader {
   readonly #maxBytes: number;
   #inserting: Promise<unknown> = Promise.resolve();
 
-  constructor(copy: Copy, layout: TableLayout, options: { maxBytes: number; policy: UnfitPolicy }) {
+  constructor(copy: Copy, layout: TableLayout, options: { maxBytes: number; policies: readonly UnfitPolicy[] }) {
     this.#copy = copy;
     this.#layout = layout;
-    this.#columns = layout.codecs.map((codec) => codec.open(options.policy));
+    this.#columns = openColumns(layout, options.policies);
     this.#maxBytes = options.maxBytes;
   }
 
   /**
    * Reads and writes one chunk.
    *
-   * @param filenode The file the chunk was planned for.
-   * @param onRows Told of rows as they are read.
+   * When reading is given up, it is over once nothing of it is on its way to the copy any more.
+   *
+   * @param chunk `filenode`: the file it was planned for.
    * @returns Rows; or `rewritten` when the table has another file by now, so that block ranges mean nothing.
    */
   async read(
     client: pg.Client,
     chunk: Chunk & { filenode: bigint },
-    options: { patience: Patience; onRows: (rows: number) => void },
+    options: ReadOptions,
+  ): Promise<number | 'rewritten'> {
+    this.#inserting = Promise.resolve();
+    try {
+      return await this.#read(client, chunk, options);
+    } finally {
+      await Promise.allSettled([this.#inserting]);
+    }
+  }
+
+  async #read(
+    client: pg.Client,
+    chunk: Chunk & { filenode: bigint },
+    options: ReadOptions,
   ): Promise<number | 'rewritten'> {
     for (const column of this.#columns) column.clear();
     const reader = new CopyBinaryReader(this.#columns, this.#layout.codecs);
@@ -53,7 +77,7 @@ export class ChunkReader {
       const before = reader.rows;
       reader.pushFrames(bytes, start, end);
       options.onRows(reader.rows - before);
-      return this.#bytes >= this.#maxBytes ? this.#flush(options.patience) : undefined;
+      return this.#bytes >= this.#maxBytes ? this.#flush(options) : undefined;
     };
     const outcome = await copyOut(client, chunkQuery(this.#layout.table, chunk), onFrames, {
       signal: options.patience.signal,
@@ -61,7 +85,7 @@ export class ChunkReader {
     });
     if (outcome === 'rewritten') return 'rewritten';
     reader.end();
-    await this.#flush(options.patience);
+    await this.#flush(options);
     await this.#inserting;
     return reader.rows;
   }
@@ -75,15 +99,16 @@ export class ChunkReader {
   }
 
   /** Hands the rows over to an insert; resolves as soon as reading may go on. */
-  async #flush(patience: Patience): Promise<void> {
+  async #flush({ patience, inserting: insertPatience }: ReadOptions): Promise<void> {
     const rows = this.#rows;
     if (rows === 0) return;
     await this.#inserting;
+    patience.signal.throwIfAborted();
     const { sql, block } = this.#block(rows);
     // Copied, as the columns are filled again while these bytes travel.
     const parts = encodeBlock(block, rows).map((part) => Buffer.from(part));
     for (const column of this.#columns) column.clear();
-    const inserting = insertPiece(this.#copy.clickhouse, { sql, parts, settings: LOAD_SETTINGS, ...patience });
+    const inserting = insertPiece(this.#copy.clickhouse, { sql, parts, settings: LOAD_SETTINGS, ...insertPatience });
     // A rejection is met by the next flush or the end of the chunk; until then it must not be unhandled.
     inserting.catch(() => undefined);
     this.#inserting = inserting;

@@ -14,14 +14,14 @@ import { once } from 'node:events';
 import type pg from 'pg';
 import type { UnfitPolicy } from '../codec/column.ts';
 import { type Patience, untilDone } from '../destination/landing.ts';
-import type { ChunkState, TableState } from '../destination/table-state.ts';
+import { type ChunkState, newTableState, type TableState } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
-import { type Lsn, NO_LSN } from '../model/lsn.ts';
+import type { Lsn } from '../model/lsn.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { Log } from '../telemetry/log.ts';
 import { planChunks } from '../source/chunks.ts';
 import { connectPostgres } from '../source/connection.ts';
-import { currentLsn, type OlderTransaction, waitForOlderTransactions } from '../source/slot.ts';
+import { currentLsn, describeOlder, waitForOlderTransactions } from '../source/slot.ts';
 import type { Copy } from './copy.ts';
 import { failPoint } from './fail-points.ts';
 import { ChunkReader } from './load-chunk.ts';
@@ -43,7 +43,7 @@ export interface LoaderOptions {
   readonly connections: number;
   readonly chunkRows: number;
   readonly chunkBytes: number;
-  readonly policyOf: (layout: TableLayout) => UnfitPolicy;
+  readonly policiesOf: (layout: TableLayout) => readonly UnfitPolicy[];
   readonly patience: Patience;
   readonly log: Log;
   /** A table whose rows cannot be taken: its changes are left out from here on. */
@@ -72,9 +72,11 @@ export class Loader {
 
   constructor(options: LoaderOptions) {
     this.#options = options;
+    for (const state of options.states.values())
+      if (state.phase === 'quarantined') this.#states.set(state.table, state);
     for (const { table } of options.layouts) {
       const label = tableLabel(table);
-      this.#states.set(label, options.states.get(label) ?? freshState(table));
+      this.#states.set(label, options.states.get(label) ?? newTableState(table));
     }
   }
 
@@ -141,7 +143,9 @@ export class Loader {
 
   /** Marks a table as not followed any more. */
   async quarantine(layout: TableLayout, error: AppError): Promise<void> {
-    await this.#write({ ...this.#state(layout.table), phase: 'quarantined', reason: error.message });
+    const state = this.#state(layout.table);
+    this.#attempts.get(state.table)?.controller.abort();
+    await this.#write({ ...state, phase: 'quarantined', reason: error.message });
   }
 
   /** Generation of a table's load. */
@@ -186,7 +190,7 @@ export class Loader {
   /** Loads one table, from the start again as often as a TRUNCATE or a rewrite demands it. */
   async #loadTable(layout: TableLayout): Promise<void> {
     const { signal } = this.#options.patience;
-    for (;;) {
+    while (this.#isPending(layout.table)) {
       const controller = new AbortController();
       const work = this.#loadOnce(layout, AbortSignal.any([signal, controller.signal]));
       const settled = work.then(
@@ -205,7 +209,7 @@ export class Loader {
       }
       await Promise.race([attempt.gate, once(signal, 'abort')]);
       signal.throwIfAborted();
-      await this.#startOver(layout);
+      if (this.#isPending(layout.table)) await this.#startOver(layout);
     }
   }
 
@@ -273,7 +277,7 @@ export class Loader {
   async #readChunks(layout: TableLayout, open: ChunkState[], patience: Patience): Promise<'loaded' | 'rewritten'> {
     const reader = new ChunkReader(this.#options.copy, layout, {
       maxBytes: this.#options.chunkBytes,
-      policy: this.#options.policyOf(layout),
+      policies: this.#options.policiesOf(layout),
     });
     let client: pg.Client | null = null;
     try {
@@ -315,7 +319,7 @@ export class Loader {
       const rows = await reader.read(
         job.client,
         { ...job.chunk, filenode: state.filenode },
-        { patience: job.patience, onRows },
+        { patience: job.patience, inserting: this.#options.patience, onRows },
       );
       if (rows === 'rewritten') return rows;
       failPoint('chunk-landed');
@@ -348,47 +352,27 @@ export class Loader {
 
   async #settle(layout: TableLayout): Promise<void> {
     this.#incomplete.delete(tableLabel(layout.table));
-    const { copy, url, patience, policyOf } = this.#options;
+    const { copy, url, patience, policiesOf } = this.#options;
     const generation = this.generation(layout.table);
     await untilDone(
-      () => settleIncomplete(copy, layout, { url, generation, policy: policyOf(layout), patience }),
+      () => settleIncomplete(copy, layout, { url, generation, policies: policiesOf(layout), patience }),
       patience,
     );
   }
 
   #state(table: SourceTable): TableState {
-    return this.#states.get(tableLabel(table)) ?? freshState(table);
+    return this.#states.get(tableLabel(table)) ?? newTableState(table);
   }
 
+  /** Quarantine is final: a load that was under way does not lift it. */
   async #write(state: TableState): Promise<void> {
+    const isFinal = this.#states.get(state.table)?.phase === 'quarantined' && state.phase !== 'quarantined';
+    if (isFinal) return;
     this.#options.log.debug({ table: state.table, phase: state.phase, generation: state.generation }, 'table state');
     this.#states.set(state.table, state);
     await untilDone(
-      () => this.#options.copy.tables.writeTable(state, this.#options.patience.signal),
+      () => this.#options.copy.tables.writeTable(this.#states.get(state.table) ?? state, this.#options.patience.signal),
       this.#options.patience,
     );
   }
-}
-
-function freshState(table: SourceTable): TableState {
-  return {
-    table: tableLabel(table),
-    target: table.target,
-    phase: 'waiting',
-    generation: 1,
-    filenode: 0n,
-    chunksTotal: 0,
-    rowsEstimated: 0,
-    loadEndLsn: NO_LSN,
-    reason: '',
-  };
-}
-
-/** `pid 4711 (12 s, psql)`: whom we wait for. */
-export function describeOlder(older: readonly OlderTransaction[]): string {
-  const who = older.map(
-    ({ pid, ageSeconds, applicationName }) =>
-      `${pid === null ? 'prepared' : `pid ${pid}`} (${ageSeconds} s, ${applicationName})`,
-  );
-  return who.join(', ');
 }

@@ -17,7 +17,7 @@ import { type Checkpoint, CheckpointStore, CLEAN } from '../destination/checkpoi
 import { ClickHouse } from '../destination/client.ts';
 import { createTableStatements, type Names, tableNames } from '../destination/ddl.ts';
 import { migrateClickHouse } from '../destination/schema.ts';
-import { type TableState, TableStateStore } from '../destination/table-state.ts';
+import { newTableState, type TableState, TableStateStore } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
 import { formatLsn } from '../model/lsn.ts';
 import { hasHistory, isAdSchema, isAdTable, roleOf } from '../model/roles.ts';
@@ -34,6 +34,7 @@ import {
   waitForOlderTransactions,
 } from '../source/slot.ts';
 import type { Copy } from './copy.ts';
+import { quarantinedState, readKnownTables, shapeFault } from './known-tables.ts';
 import { NOTHING_YET, type PipelineOptions } from './options.ts';
 import type { TableLayout } from './table-batch.ts';
 
@@ -73,7 +74,9 @@ export async function prepare(copy: Copy, options: PipelineOptions): Promise<Pre
   options.signal.addEventListener('abort', onAbort, { once: true });
   try {
     const tables = await readTables(client, { include: options.includeTables, exclude: options.excludeTables });
-    const { layouts, adSchema } = layoutsOf(tables);
+    const known = await readKnownTables(copy);
+    const isFollowed = (table: SourceTable): boolean => known.states.get(tableLabel(table))?.phase !== 'quarantined';
+    const { layouts, adSchema } = layoutsOf(tables.filter(isFollowed), known.adSchema);
     const slot = await inspectSlot(client, options.slot);
     if (slot?.active === true) {
       throw new AppError(
@@ -81,12 +84,13 @@ export async function prepare(copy: Copy, options: PipelineOptions): Promise<Pre
         `replication slot “${options.slot}” is in use by process ${slot.activePid} of PostgreSQL`,
       );
     }
-    await migrateClickHouse(copy.clickhouse, copy.names, { adSchema, url: options.clickhouseUrl });
-    for (const layout of layouts) await createMirror(copy, layout);
-    const found = await copy.checkpoint.read();
+    const found = known.checkpoint;
     const sourceId = await identify(client);
     if (found !== null) checkContinuity(found, slot, sourceId);
-    else await assertEmpty(copy, layouts);
+    await migrateClickHouse(copy.clickhouse, copy.names, { adSchema, url: options.clickhouseUrl });
+    for (const layout of layouts) await createMirror(copy, layout);
+    if (found === null) await assertEmpty(copy, layouts);
+    await recordTables(copy, layouts, { isFirst: found === null, adSchema });
     await ensurePublication(client, options.publication, tables);
     const checkpoint = found ?? (await firstCheckpoint(client, copy, { slot, sourceId, options }));
     const states = await copy.tables.readTables();
@@ -100,9 +104,17 @@ export async function prepare(copy: Copy, options: PipelineOptions): Promise<Pre
   }
 }
 
-/** Codecs and roles of the tables. @throws {AppError} `TYPE_UNSUPPORTED` naming table and column. */
-export function layoutsOf(tables: readonly SourceTable[]): { layouts: TableLayout[]; adSchema: boolean } {
-  const adSchema = isAdSchema(tables);
+/**
+ * Codecs and roles of the tables.
+ *
+ * @param hasRollups The ad schema was recognised at an earlier start.
+ * @throws {AppError} `TYPE_UNSUPPORTED` naming table and column.
+ */
+export function layoutsOf(
+  tables: readonly SourceTable[],
+  hasRollups = false,
+): { layouts: TableLayout[]; adSchema: boolean } {
+  const adSchema = hasRollups || isAdSchema(tables);
   const layouts = tables.map((table): TableLayout => {
     if (table.replicaIdentity === 'i' || table.replicaIdentity === 'n') {
       throw new AppError(
@@ -131,6 +143,30 @@ async function createMirror(copy: Copy, layout: TableLayout): Promise<void> {
   if (layout.role.kind !== 'plain' || (layout.history && isAdTable(layout.table))) return;
   for (const statement of createTableStatements(copy.names, layout.table, layout.codecs)) {
     await copy.clickhouse.command(statement);
+  }
+}
+
+/**
+ * Every table has a state before the copy has a position, so that nobody takes a copy for complete that lacks
+ * tables; one whose columns have changed meanwhile is quarantined.
+ */
+async function recordTables(
+  copy: Copy,
+  layouts: readonly TableLayout[],
+  start: { isFirst: boolean; adSchema: boolean },
+): Promise<void> {
+  const states = await copy.tables.readTables();
+  for (const layout of layouts) {
+    const state = states.get(tableLabel(layout.table));
+    const fault = await shapeFault(copy, layout, start.adSchema);
+    if (fault !== null && start.isFirst) {
+      throw new AppError(
+        'NOT_EMPTY',
+        `${tableNames(copy.names, layout.table.target).mirror} is there already with other columns (${fault})`,
+      );
+    }
+    if (fault !== null) await copy.tables.writeTable(quarantinedState(layout.table, state, fault));
+    else if (state === undefined) await copy.tables.writeTable(newTableState(layout.table));
   }
 }
 

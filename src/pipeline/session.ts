@@ -30,6 +30,8 @@ const MAX_QUEUED = 2;
 /** How often an idle position is stored, and parts are counted, ms. */
 const IDLE_STORE_MS = 1_000;
 const PARTS_INTERVAL_MS = 1_000;
+/** Tables that the rollups depend on: campaign, impressions, clicks. */
+const COUNTED_TABLES = 3;
 
 /** Streams and loads until it is stopped or fails. */
 export class Session {
@@ -133,6 +135,8 @@ export class Session {
       await this.#applier.takeOver();
       await this.#loop(stream);
     } finally {
+      // Before the load is waited for: it would go on to its end, and nothing would be streamed meanwhile.
+      this.#end.abort();
       await stream.close();
       await loading;
     }
@@ -197,17 +201,20 @@ export class Session {
   /** Nothing to write now: moves over WAL that holds nothing for us, and waits. */
   async #idle(stream: ReplicationStream): Promise<void> {
     const isQuiet = !this.#accumulator.hasWork && !this.#accumulator.inTransaction;
-    if (isQuiet && this.#idleLsn > this.#applier.state.appliedLsn) {
-      this.#applier.skipTo(this.#idleLsn);
-      const now = performance.now();
-      if (now - this.#lastStoreAt > IDLE_STORE_MS) {
-        this.#lastStoreAt = now;
-        await this.#applier.store();
-      }
+    if (isQuiet) this.#applier.skipTo(this.#idleLsn);
+    const now = performance.now();
+    const isUnstored = this.#applier.state.appliedLsn > this.#applier.durableLsn;
+    if (isUnstored && now - this.#lastStoreAt > IDLE_STORE_MS) {
+      this.#lastStoreAt = now;
+      await this.#applier.store();
       return;
     }
     if (isQuiet && !this.#loader.isDone) stream.requestKeepalive();
-    const delayMs = this.#accumulator.isReady ? Math.max(1, this.#flushDelayMs()) : this.#loader.isDone ? 1_000 : 100;
+    const delayMs = this.#accumulator.isReady
+      ? Math.max(1, this.#flushDelayMs())
+      : this.#loader.isDone
+        ? IDLE_STORE_MS
+        : 100;
     await this.#wake.wait(delayMs, this.#options.signal);
   }
 
@@ -236,7 +243,11 @@ export class Session {
 
   #rollupsAreDue(): boolean {
     const counted = this.#prepared.layouts.filter(({ role }) => role.kind !== 'plain');
-    return counted.length > 0 && counted.every(({ table }) => this.#loader.isLive(tableLabel(table)));
+    return (
+      this.#prepared.adSchema &&
+      counted.length === COUNTED_TABLES &&
+      counted.every(({ table }) => this.#loader.isLive(tableLabel(table)))
+    );
   }
 
   #modeAtStart(): BatchMode {

@@ -17,13 +17,13 @@ import { connectPostgres } from '../source/connection.ts';
 import { copyOut } from '../source/copy-out.ts';
 import type { Copy } from './copy.ts';
 import { MarkColumns, PLAIN } from './marks.ts';
-import type { TableLayout } from './table-batch.ts';
+import { openColumns, type TableLayout } from './table-batch.ts';
 
 /** Completes all noted rows of a table. May be repeated. */
 export async function settleIncomplete(
   copy: Copy,
   layout: TableLayout,
-  options: { url: string; generation: number; policy: UnfitPolicy; patience: Patience },
+  options: { url: string; generation: number; policies: readonly UnfitPolicy[]; patience: Patience },
 ): Promise<void> {
   const label = tableLabel(layout.table);
   const open = await copy.tables.readIncomplete(label, options.generation);
@@ -31,7 +31,7 @@ export async function settleIncomplete(
   const client = await connectPostgres(options.url, { applicationName: 'millrace load' });
   try {
     for (const row of open) {
-      const columns = layout.codecs.map((codec) => codec.open(options.policy));
+      const columns = openColumns(layout, options.policies);
       const reader = new CopyBinaryReader(columns, layout.codecs);
       const onFrames = (bytes: Buffer, start: number, end: number): void => void reader.pushFrames(bytes, start, end);
       await copyOut(client, rowQuery(layout, row), onFrames, { signal: options.patience.signal });

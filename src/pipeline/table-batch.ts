@@ -69,16 +69,21 @@ export class TableBatch {
   readonly keyRows: ColumnBuffer[];
 
   readonly #old: ColumnBuffer[];
+  readonly #policies: readonly UnfitPolicy[];
   readonly #reader = new TupleReader();
   readonly #retract: { key: Key; hi: number; lo: number }[] = [];
   #gaps: Gap[] = [];
   #index: Map<Key, number> | null = null;
 
-  constructor(layout: TableLayout, policy: UnfitPolicy) {
+  /** @param policies One per column, see {@link openColumns}. */
+  constructor(layout: TableLayout, policies: readonly UnfitPolicy[]) {
     this.layout = layout;
-    this.columns = layout.codecs.map((codec) => codec.open(policy));
-    this.#old = layout.codecs.map((codec) => codec.open(policy));
-    this.keyRows = layout.table.key.map((i) => codecAt(layout, i).open(policy));
+    this.columns = openColumns(layout, policies);
+    this.#policies = policies;
+    // What does not fit was counted when it came as a new value.
+    const quiet = policies.map(({ action }) => ({ action, report: () => undefined }));
+    this.#old = openColumns(layout, quiet);
+    this.keyRows = layout.table.key.map((i) => codecAt(layout, i).open(policyAt(policies, i)));
   }
 
   get rows(): number {
@@ -306,7 +311,7 @@ export class TableBatch {
     const incomplete = new Map<number, Key>();
     for (const column of new Set(this.#gaps.map((gap) => gap.column))) {
       const gaps = new Map(this.#gaps.filter((gap) => gap.column === column).map((gap) => [gap.row, gap]));
-      const filled = codecAt(this.layout, column).open({ action: 'fail', report: () => undefined });
+      const filled = codecAt(this.layout, column).open(policyAt(this.#policies, column));
       for (let row = 0; row < this.rows; row++) {
         const gap = gaps.get(row);
         const isOpen = gap !== undefined && incomplete.has(gap.baseRow);
@@ -331,6 +336,17 @@ export class TableBatch {
     if (key.length === 1) return at(columns, key[0] as number).value(row) as Key;
     return key.map((i) => String(at(columns, i).value(row)).replaceAll('\u0000', '\u0000\u0000')).join('\u0000,');
   }
+}
+
+/** Opens a column for each of a table's. @param policies One per column: what they do with values that do not fit. */
+export function openColumns(layout: TableLayout, policies: readonly UnfitPolicy[]): ColumnBuffer[] {
+  return layout.codecs.map((codec, i) => codec.open(policyAt(policies, i)));
+}
+
+function policyAt(policies: readonly UnfitPolicy[], i: number): UnfitPolicy {
+  const policy = policies[i];
+  if (policy === undefined) throw new AppError('INTERNAL', `column ${i} has no policy`);
+  return policy;
 }
 
 function at(columns: readonly (ColumnBuffer | undefined)[], i: number): ColumnBuffer {

@@ -1,0 +1,59 @@
+/**
+ * What the copy knows already before it is prepared: which tables are quarantined, whether the ad schema is in
+ * use, and which mirrors have other columns than their tables have by now. A table that was changed while nobody
+ * streamed is quarantined, as it would be in the stream; the others go on.
+ */
+import type { Checkpoint } from '../destination/checkpoint.ts';
+import { newTableState, type TableState } from '../destination/table-state.ts';
+import { isAdName, isAdTable } from '../model/roles.ts';
+import { type SourceTable, tableLabel } from '../model/table.ts';
+import { changedColumns } from './accumulate.ts';
+import type { Copy } from './copy.ts';
+import type { TableLayout } from './table-batch.ts';
+
+/** What was there before this start. */
+export interface KnownTables {
+  readonly states: ReadonlyMap<string, TableState>;
+  /** The checkpoint, or null before the first start. */
+  readonly checkpoint: Checkpoint | null;
+  /** The rollups exist: the ad schema stays in use, also when one of its tables has changed since. */
+  readonly adSchema: boolean;
+}
+
+/** Reads what is known; nothing before the first start. */
+export async function readKnownTables(copy: Copy): Promise<KnownTables> {
+  const { clickhouse, names } = copy;
+  const rows = await clickhouse.rows<{ name: string }>(
+    `SELECT name FROM system.tables WHERE (database = {internal:String} AND name IN ('tables', 'checkpoint'))
+       OR (database = {database:String} AND name = 'campaign_hourly')`,
+    { params: { internal: names.internal, database: names.database } },
+  );
+  const has = (name: string): boolean => rows.some((row) => row.name === name);
+  const states = has('tables') ? await copy.tables.readTables() : new Map<string, TableState>();
+  const checkpoint = has('checkpoint') ? await copy.checkpoint.read() : null;
+  return { states, checkpoint, adSchema: has('campaign_hourly') };
+}
+
+/** Why a table's rows do not fit its mirror any more; null when they do. */
+export async function shapeFault(copy: Copy, layout: TableLayout, adSchema: boolean): Promise<string | null> {
+  const { table, codecs } = layout;
+  const found = await copy.clickhouse.rows<{ name: string; type: string }>(
+    `SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {target:String}
+       AND name NOT IN ('_version', '_deleted') ORDER BY position`,
+    { params: { database: copy.names.database, target: table.target } },
+  );
+  const added = table.columns.filter(({ name }) => !found.some((column) => column.name === name));
+  const gone = found.filter(({ name }) => !table.columns.some((column) => column.name === name));
+  if (added.length + gone.length > 0) return changedColumns(added, gone);
+  const typed = table.columns.find(({ name }, i) =>
+    found.some((c) => c.name === name && c.type !== codecs[i]?.clickhouseType),
+  );
+  if (typed !== undefined) return `column “${typed.name}” has another type`;
+  return adSchema && isAdName(table) && !isAdTable(table) ? 'a column of the ad schema has another type' : null;
+}
+
+/** The state of a table whose changes cannot be followed any more. */
+export function quarantinedState(table: SourceTable, state: TableState | undefined, fault: string): TableState {
+  const reason = `${tableLabel(table)} has changed its shape: ${fault}`;
+  return { ...(state ?? newTableState(table)), phase: 'quarantined', reason };
+}
