@@ -1,0 +1,32 @@
+/** What the README asks of the source's role is enough: no superuser, no ownership. */
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { pgIdent } from '../src/model/quote.ts';
+import { temporaryAdSource } from './support/ad-source.ts';
+import { temporaryClickHouse } from './support/databases.ts';
+import { adDifferences, startPipeline } from './support/pipeline.ts';
+
+test('a role with REPLICATION and SELECT replicates, when the owner has made the publication', async () => {
+  await using pg = await temporaryAdSource();
+  await using ch = await temporaryClickHouse();
+  const role = `reader_${randomBytes(4).toString('hex')}`;
+  const password = randomBytes(12).toString('hex');
+  await pg.client.query(`CREATE ROLE ${pgIdent(role)} LOGIN REPLICATION PASSWORD '${password}';
+    GRANT USAGE ON SCHEMA public TO ${pgIdent(role)}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${pgIdent(role)};
+    CREATE PUBLICATION millrace FOR TABLE advertiser, campaign, impressions, clicks WITH (publish_via_partition_root = true);
+    INSERT INTO advertiser (name) VALUES ('A'); INSERT INTO campaign (name, bid, budget) VALUES ('c', 1, 2);
+    INSERT INTO impressions (campaign_id) SELECT 1 FROM generate_series(1, 1000)`);
+  const url = new URL(pg.url);
+  url.username = role;
+  url.password = password;
+  try {
+    await using pipeline = startPipeline(pg, ch, { postgresUrl: url.toString() });
+    await pipeline.caughtUp();
+    await pg.client.query('INSERT INTO clicks (campaign_id) VALUES (1); DELETE FROM impressions WHERE id % 2 = 0');
+    await pipeline.caughtUp();
+    expect(await adDifferences(pg, ch)).toEqual([]);
+    await pipeline.stop();
+  } finally {
+    await pg.client.query(`DROP OWNED BY ${pgIdent(role)}; DROP ROLE ${pgIdent(role)}`);
+  }
+});
