@@ -25,6 +25,9 @@ import { bucketsOf, hourOf } from './dirty.ts';
 import { failPoint } from './fail-points.ts';
 import type { FetchedRows, Key, TableBatch } from './table-batch.ts';
 
+/** For batches whose open values all come from their own earlier rows. */
+const NOTHING_FETCHED: FetchedRows = { columns: [], rowOf: new Map() };
+
 /** What the applier tells its owner. */
 export interface ApplierEvents {
   /** Rows of a loading table that wait for unchanged TOAST values. */
@@ -147,8 +150,8 @@ export class Applier {
 
   /** Fetches the old states that the batch wants, and completes its rows with them. */
   async #resolve(table: TableBatch): Promise<void> {
-    if (table.wanted.size === 0) return;
-    const fetched = await this.#retry(() => this.#fetch(table));
+    if (!table.isOpen) return;
+    const fetched = table.wanted.size === 0 ? NOTHING_FETCHED : await this.#retry(() => this.#fetch(table));
     const { incomplete, absent } = table.resolve(fetched);
     if (table.mode === 'deltas') this.absentRows += absent;
     if (incomplete.length > 0) await this.#events.onIncomplete(table, incomplete);

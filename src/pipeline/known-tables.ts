@@ -34,7 +34,7 @@ export async function readKnownTables(copy: Copy): Promise<KnownTables> {
   return { states, checkpoint, adSchema: has('campaign_hourly') };
 }
 
-/** Why a table's rows do not fit its mirror any more; null when they do. */
+/** Why a table's rows do not fit its mirror any more; null when they do, or when there is none yet. */
 export async function shapeFault(copy: Copy, layout: TableLayout, adSchema: boolean): Promise<string | null> {
   const { table, codecs } = layout;
   const found = await copy.clickhouse.rows<{ name: string; type: string }>(
@@ -42,6 +42,7 @@ export async function shapeFault(copy: Copy, layout: TableLayout, adSchema: bool
        AND name NOT IN ('_version', '_deleted') ORDER BY position`,
     { params: { database: copy.names.database, target: table.target } },
   );
+  if (found.length === 0) return null;
   const added = table.columns.filter(({ name }) => !found.some((column) => column.name === name));
   const gone = found.filter(({ name }) => !table.columns.some((column) => column.name === name));
   if (added.length + gone.length > 0) return changedColumns(added, gone);

@@ -88,9 +88,8 @@ export async function prepare(copy: Copy, options: PipelineOptions): Promise<Pre
     const sourceId = await identify(client);
     if (found !== null) checkContinuity(found, slot, sourceId);
     await migrateClickHouse(copy.clickhouse, copy.names, { adSchema, url: options.clickhouseUrl });
-    for (const layout of layouts) await createMirror(copy, layout);
+    await makeTables(copy, layouts, { isFirst: found === null, adSchema });
     if (found === null) await assertEmpty(copy, layouts);
-    await recordTables(copy, layouts, { isFirst: found === null, adSchema });
     await ensurePublication(client, options.publication, tables);
     const checkpoint = found ?? (await firstCheckpoint(client, copy, { slot, sourceId, options }));
     const states = await copy.tables.readTables();
@@ -147,10 +146,10 @@ async function createMirror(copy: Copy, layout: TableLayout): Promise<void> {
 }
 
 /**
- * Every table has a state before the copy has a position, so that nobody takes a copy for complete that lacks
- * tables; one whose columns have changed meanwhile is quarantined.
+ * Every table has a mirror and a state before the copy has a position, so that nobody takes a copy for complete
+ * that lacks tables; one whose columns have changed meanwhile is quarantined.
  */
-async function recordTables(
+async function makeTables(
   copy: Copy,
   layouts: readonly TableLayout[],
   start: { isFirst: boolean; adSchema: boolean },
@@ -165,6 +164,7 @@ async function recordTables(
         `${tableNames(copy.names, layout.table.target).mirror} is there already with other columns (${fault})`,
       );
     }
+    if (fault === null) await createMirror(copy, layout);
     if (fault !== null) await copy.tables.writeTable(quarantinedState(layout.table, state, fault));
     else if (state === undefined) await copy.tables.writeTable(newTableState(layout.table));
   }

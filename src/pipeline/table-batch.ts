@@ -97,6 +97,11 @@ export class TableBatch {
     return bytes;
   }
 
+  /** True when {@link TableBatch.resolve} has something to do. */
+  get isOpen(): boolean {
+    return this.#gaps.length + this.#retract.length > 0;
+  }
+
   /** Columns whose values a fetch from the mirror must bring, besides the key. */
   get wantedColumns(): number[] {
     const wanted = new Set(this.#gaps.filter((gap) => gap.baseRow === -1).map((gap) => gap.column));
