@@ -2,15 +2,9 @@
 import type { Client } from 'pg';
 import { expect, test } from 'vitest';
 import { connectPostgres, pgRows } from '../src/source/connection.ts';
-import { currentLsn } from '../src/source/slot.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
-import {
-  temporaryClickHouse,
-  temporaryPostgres,
-  type TemporaryClickHouse,
-  type TemporaryPostgres,
-} from './support/databases.ts';
-import { adDifferences, type RunningPipeline, startPipeline, tableDifferences } from './support/pipeline.ts';
+import { temporaryClickHouse, temporaryPostgres, type TemporaryClickHouse } from './support/databases.ts';
+import { adDifferences, applied, startPipeline, tableDifferences } from './support/pipeline.ts';
 import { openProxy } from './support/proxy.ts';
 import { checkpointOf, chunksOf, storedRows, tableState } from './support/tables.ts';
 import { waitFor } from './support/wait.ts';
@@ -23,11 +17,6 @@ const SMALL = { chunkRows: 50, loadConnections: 1 };
 /** The URL-encoded beginning of an insert into a mirror, as chunks make them, or into a landing table. */
 const loadInto = (ch: TemporaryClickHouse, table: string): string => `INTO+%60${ch.database}%60.%60${table}%60`;
 const landIn = (ch: TemporaryClickHouse, table: string): string => `INTO+%60${ch.internal}%60.%60${table}_in%60`;
-
-async function applied(pipeline: RunningPipeline, pg: TemporaryPostgres): Promise<void> {
-  const lsn = await currentLsn(pg.client);
-  await waitFor(() => (pipeline.progress()?.appliedLsn ?? 0n) >= lsn, { what: `${lsn} to be applied` });
-}
 
 async function isLoading(ch: TemporaryClickHouse): Promise<boolean | undefined> {
   return (await ch.client.rows<{ loading: boolean }>(`SELECT loading FROM ${ch.database}.as_of`))[0]?.loading;

@@ -170,3 +170,9 @@ export async function adDifferences(pg: TemporaryPostgres, ch: TemporaryClickHou
   if (wrong > 0) found.push(`${wrong} rollup buckets differ from the mirrors`);
   return found;
 }
+
+/** Resolves when everything committed before this call has been applied, whatever is still loading. */
+export async function applied(pipeline: RunningPipeline, pg: TemporaryPostgres): Promise<void> {
+  const lsn = await currentLsn(pg.client);
+  await waitFor(() => (pipeline.progress()?.appliedLsn ?? 0n) >= lsn, { what: `${lsn} to be applied` });
+}

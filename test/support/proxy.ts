@@ -98,8 +98,8 @@ function join(client: Socket, server: Socket, wire: Wire): void {
     drain();
   };
   const drain = (): void => {
-    while (!isHeld) {
-      const next = waiting.shift();
+    for (;;) {
+      const next = isHeld ? undefined : waiting.shift();
       if (next === undefined) return;
       const hold = [...wire.holds].find(({ text }) => next.includes(text));
       if (hold === undefined) server.write(next);
