@@ -19,6 +19,7 @@ import type {
 } from '../source/changes.ts';
 import { Batch, type TableBatchPool, type Work } from './batch.ts';
 import type { BatchMode, TableBatch, TableLayout } from './table-batch.ts';
+import { VersionOrder } from './version-order.ts';
 
 /** How often the bytes of the open batch are counted: every so many changes. */
 const SIZE_CHECK_CHANGES = 512;
@@ -48,6 +49,7 @@ export class Accumulator implements ChangeSink {
 
   readonly #options: AccumulatorOptions;
   readonly #quarantined = new Set<number>();
+  readonly #versions: VersionOrder;
   #batch: Batch;
   #transaction: TransactionStart | null = null;
   #skips = false;
@@ -59,6 +61,7 @@ export class Accumulator implements ChangeSink {
     this.#options = options;
     this.mode = options.mode;
     this.seenLsn = options.startLsn;
+    this.#versions = new VersionOrder(options.startLsn);
     this.#batch = new Batch(this.mode);
   }
 
@@ -105,7 +108,9 @@ export class Accumulator implements ChangeSink {
   begin(transaction: TransactionStart): void {
     this.#transaction = transaction;
     this.#skips = transaction.commitLsn < this.#options.startLsn;
-    if (!this.#skips) this.#batch.lastCommitLsn = transaction.commitLsn;
+    if (this.#skips) return;
+    this.#versions.begin(transaction.commitLsn);
+    this.#batch.lastCommitLsn = transaction.commitLsn;
   }
 
   commit(_commitLsn: Lsn, endLsn: Lsn): void {
@@ -114,6 +119,7 @@ export class Accumulator implements ChangeSink {
     this.#transaction = null;
     this.seenLsn = endLsn;
     if (this.#skips) return;
+    this.#versions.commit(endLsn);
     this.#batch.endLsn = endLsn;
     this.#batch.commitTimeUs = transaction.commitTimeUs;
   }
@@ -130,19 +136,19 @@ export class Accumulator implements ChangeSink {
   insert(oid: number, position: WalPosition, bytes: Buffer, newTuple: number): void {
     const table = this.#tableOf(oid);
     if (table === null) return;
-    this.#guard(table, position, () => table.insert(position, bytes, newTuple, this.#commitTimeUs));
+    this.#guard(table, position, () => table.insert(this.#versions.next(position), bytes, newTuple, this.#commitTimeUs));
   }
 
   update(oid: number, position: WalPosition, bytes: Buffer, tuples: UpdateTuples): void {
     const table = this.#tableOf(oid);
     if (table === null) return;
-    this.#guard(table, position, () => table.update(position, bytes, tuples, this.#commitTimeUs));
+    this.#guard(table, position, () => table.update(this.#versions.next(position), bytes, tuples, this.#commitTimeUs));
   }
 
   delete(oid: number, position: WalPosition, bytes: Buffer, tuple: DeleteTuple): void {
     const table = this.#tableOf(oid);
     if (table === null) return;
-    this.#guard(table, position, () => table.delete(position, bytes, tuple, this.#commitTimeUs));
+    this.#guard(table, position, () => table.delete(this.#versions.next(position), bytes, tuple, this.#commitTimeUs));
   }
 
   truncate(oids: readonly number[], position: WalPosition): void {
@@ -151,7 +157,8 @@ export class Accumulator implements ChangeSink {
     const tables = layouts.filter((layout) => layout !== undefined);
     if (tables.length === 0) return;
     this.cut();
-    const lsn = (BigInt(position.hi) << 32n) | BigInt(position.lo);
+    const version = this.#versions.next(position);
+    const lsn = (BigInt(version.hi) << 32n) | BigInt(version.lo);
     const { commitLsn, commitTimeUs } = this.#transaction;
     this.queue.push({ kind: 'truncate', tables, lsn, commitLsn, commitTimeUs });
   }

@@ -243,7 +243,7 @@ export class Applier {
     const history = `${database}.${chIdent(`${target}_history`)}`;
     await this.#copy.clickhouse.command(
       `INSERT INTO ${history} SELECT * REPLACE({lsn:UInt64} AS _version, 1 AS _deleted), fromUnixTimestamp64Micro({us:Int64}, 'UTC')
-       FROM ${database}.${chIdent(target)} FINAL WHERE _deleted = 0 AND _version < {lsn:UInt64}`,
+       FROM ${database}.${chIdent(target)} FINAL WHERE _deleted = 0 AND _version <= {lsn:UInt64}`,
       { params: { lsn: String(work.lsn), us: String(work.commitTimeUs) }, signal: this.#patience.signal },
     );
   }
