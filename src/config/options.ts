@@ -116,13 +116,13 @@ export const OPTIONS = {
   chunkRows: {
     group: 'Tuning',
     kind: { type: 'integer', min: 1000, max: 100_000_000 },
-    default: 1_000_000,
+    default: 2_000_000,
     text: 'Rows per chunk of the initial load, about: a crash costs at most one chunk per connection.',
   },
   chunkBytes: {
     group: 'Tuning',
     kind: { type: 'bytes', min: 64 * KIB, max: 1024 * MIB },
-    default: 32 * MIB,
+    default: 36 * MIB,
     text: 'Bytes per insert of the initial load.',
   },
   batchMaxBytes: {
