@@ -237,13 +237,16 @@ export class Applier {
     await this.#events.afterTruncate(work);
   }
 
-  /** Every live row of the mirror ends in the history at the TRUNCATE. May be repeated. */
+  /**
+   * Every live row of the mirror ends in the history at the TRUNCATE. May be repeated. The rows are chosen in a query
+   * of their own: beside REPLACE a condition would mean the replaced values.
+   */
   async #endHistory(target: string, work: TruncateWork): Promise<void> {
     const database = chIdent(this.#copy.names.database);
     const history = `${database}.${chIdent(`${target}_history`)}`;
     await this.#copy.clickhouse.command(
       `INSERT INTO ${history} SELECT * REPLACE({lsn:UInt64} AS _version, 1 AS _deleted), fromUnixTimestamp64Micro({us:Int64}, 'UTC')
-       FROM ${database}.${chIdent(target)} FINAL WHERE _deleted = 0 AND _version <= {lsn:UInt64}`,
+       FROM (SELECT * FROM ${database}.${chIdent(target)} FINAL WHERE _deleted = 0 AND _version <= {lsn:UInt64})`,
       { params: { lsn: String(work.lsn), us: String(work.commitTimeUs) }, signal: this.#patience.signal },
     );
   }
