@@ -79,7 +79,6 @@ CREATE TABLE IF NOT EXISTS ${internal}.losses
     action      LowCardinality(String),
     sample      String,
     values      UInt64,
-    lsn         UInt64,
     written_at  DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC')
 )
 ENGINE = MergeTree

@@ -23,7 +23,7 @@
 --   _raw  = 1: the row's present state: to the mirror (and history)
 --   _sign = +1: a state comes into force, −1: a state ends, 0: no rollup is touched
 -- An update is (_raw 0, _sign −1, old values) and (_raw 1, _sign +1, new values);
--- a delete is (_raw 1, _deleted 1, _sign −1, old values).
+-- a delete is (_raw 1, _deleted 1, _sign 0, the key) and (_raw 0, _sign −1, old values).
 
 CREATE TABLE IF NOT EXISTS ${database}.advertiser
 (
@@ -78,8 +78,8 @@ CREATE TABLE IF NOT EXISTS ${database}.clicks
 ENGINE = ReplacingMergeTree(_version, _deleted)
 ORDER BY id;
 
--- Landing tables. _committed_at (commit time of the change; of a copied row: when the copy began) is there
--- for the tables that keep a history.
+-- Landing tables. _committed_at (commit time of the change; 1970 for copied rows, of which it is not known) is
+-- there for the tables that keep a history.
 
 CREATE TABLE IF NOT EXISTS ${internal}.advertiser_in
 (

@@ -2,8 +2,8 @@
 -- From here come the price of an event at its own time, the names of deleted campaigns, and as-of questions.
 --
 -- Key (id, _version, _committed_at): a change that is delivered again folds into itself, versions never
--- fold into each other. A copied row has _version 0 and, as _committed_at, the time at which the copy began:
--- a second copy (resync) adds its own version instead of overwriting what was known before.
+-- fold into each other. A copied row has _version 0 and no commit time (1970): what it says holds since before
+-- the copy began, whenever it was read.
 
 CREATE TABLE IF NOT EXISTS ${database}.advertiser_history
 (

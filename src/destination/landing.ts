@@ -7,8 +7,9 @@
  * deduplication log before it renames the part, so that a kill between the two loses the rows of a retry.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isAbort } from '../model/errors.ts';
+import { AppError, ERRORS, isAbort } from '../model/errors.ts';
 import type { ClickHouse, Settings } from './client.ts';
+import type { Names } from './ddl.ts';
 
 /**
  * One block in, one block in each view: the token is per block, so the split must not vary.
@@ -37,6 +38,18 @@ export const LOAD_SETTINGS: Settings = {
 
 const FIRST_DELAY_MS = 50;
 const MAX_DELAY_MS = 5_000;
+
+/** What marks our inserts on the server. */
+export function writeTag(names: Names): string {
+  return `millrace write ${names.internal}`;
+}
+
+/** Ends every insert of ours that still runs on the server, and waits until it is gone. */
+export async function endWrites(clickhouse: ClickHouse, names: Names): Promise<void> {
+  await clickhouse.command(`KILL QUERY WHERE Settings['log_comment'] = {tag:String} SYNC`, {
+    params: { tag: writeTag(names) },
+  });
+}
 
 /** How long to try, and whom to tell. */
 export interface Patience {
@@ -73,7 +86,7 @@ export async function insertPiece(clickhouse: ClickHouse, piece: Piece): Promise
 /**
  * Runs something that may be repeated until it succeeds, waiting 50 ms to 5 s between attempts.
  *
- * @throws the abort of `signal`, nothing else.
+ * @throws the abort of `signal`, and errors that no server gave: they would come again.
  */
 export async function untilDone<T>(action: () => Promise<T>, options: Patience): Promise<T> {
   for (let attempt = 1; ; attempt++) {
@@ -81,10 +94,18 @@ export async function untilDone<T>(action: () => Promise<T>, options: Patience):
       return await action();
     } catch (error) {
       options.signal.throwIfAborted();
-      if (isAbort(error)) throw error;
+      if (isAbort(error) || !maySucceedLater(error)) throw error;
       const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt - 1, 10));
       options.onRetry(error, attempt, delayMs);
       await sleep(delayMs, undefined, { signal: options.signal });
     }
   }
+}
+
+/** A server may change its mind (memory, too many parts, a failed disk), our own code will not. */
+function maySucceedLater(error: unknown): boolean {
+  if (!(error instanceof AppError)) return false;
+  return (
+    ERRORS[error.code].remedy === 'retry' || error.code === 'CLICKHOUSE_FAILED' || error.code === 'POSTGRES_FAILED'
+  );
 }

@@ -88,12 +88,8 @@ export class Accumulator implements ChangeSink {
 
   /** Ends the open batch and puts it into the queue. Inside a transaction this makes a piece. */
   cut(): void {
-    if (this.#batch.isEmpty) {
-      this.#batch = new Batch(this.mode);
-      return;
-    }
     this.#batch.isOpen = this.inTransaction;
-    this.queue.push(this.#batch);
+    if (!this.#batch.isEmpty) this.queue.push(this.#batch);
     this.#batch = new Batch(this.mode);
     this.#lastRelation = -1;
     if (this.#transaction !== null) this.#batch.lastCommitLsn = this.#transaction.commitLsn;
@@ -136,7 +132,9 @@ export class Accumulator implements ChangeSink {
   insert(oid: number, position: WalPosition, bytes: Buffer, newTuple: number): void {
     const table = this.#tableOf(oid);
     if (table === null) return;
-    this.#guard(table, position, () => table.insert(this.#versions.next(position), bytes, newTuple, this.#commitTimeUs));
+    this.#guard(table, position, () =>
+      table.insert(this.#versions.next(position), bytes, newTuple, this.#commitTimeUs),
+    );
   }
 
   update(oid: number, position: WalPosition, bytes: Buffer, tuples: UpdateTuples): void {

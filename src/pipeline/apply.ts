@@ -12,7 +12,14 @@ import type { ColumnBuffer } from '../codec/column.ts';
 import { encodeBlock } from '../codec/native.ts';
 import { type Checkpoint, CLEAN, isClean, mergeDirty } from '../destination/checkpoint.ts';
 import { tableNames } from '../destination/ddl.ts';
-import { insertPiece, LANDING_SETTINGS, type Patience, untilDone } from '../destination/landing.ts';
+import {
+  endWrites,
+  insertPiece,
+  LANDING_SETTINGS,
+  type Patience,
+  untilDone,
+  writeTag,
+} from '../destination/landing.ts';
 import { lookupRows } from '../destination/lookup.ts';
 import { type PriceChange, priceEffect } from '../destination/prices.ts';
 import { type DirtyBuckets, reconcile, reloadPrices } from '../destination/rollups.ts';
@@ -72,8 +79,12 @@ export class Applier {
     if (!more) await this.store();
   }
 
-  /** Announces a new writer: its epoch is in every token from here on. */
+  /**
+   * Announces a new writer: its epoch is in every token from here on. What a writer that died has left running
+   * on the server is ended first: it must not land after the recovery.
+   */
   async takeOver(): Promise<void> {
+    await this.#retry(() => endWrites(this.#copy.clickhouse, this.#copy.names));
     await this.#write({ ...this.state, epoch: this.state.epoch + 1n });
   }
 
@@ -91,6 +102,7 @@ export class Applier {
 
   /** Computes all rollups from the mirrors: at the end of a load, when every table of theirs is consistent. */
   async buildRollups(): Promise<void> {
+    const open = this.#openPlan();
     await this.#write({
       ...this.state,
       dirty: { ...CLEAN, all: true },
@@ -99,7 +111,7 @@ export class Applier {
     await this.#retry(() => reloadPrices(this.#copy.clickhouse, this.#copy.names));
     await this.#reconcile({ ...CLEAN, all: true });
     failPoint('rollups-built');
-    await this.#write({ ...this.state, rollupsLive: true, dirty: CLEAN, plannedLsn: 0n });
+    await this.#write({ ...this.state, rollupsLive: true, dirty: CLEAN, plannedLsn: open });
   }
 
   /** Reconciles what a crash left in doubt, once the stream has passed it. */
@@ -109,7 +121,13 @@ export class Applier {
       await this.#reconcile(this.state.dirty);
     }
     failPoint('recovered');
-    await this.#write({ ...this.state, dirty: CLEAN, plannedLsn: 0n });
+    await this.#write({ ...this.state, dirty: CLEAN, plannedLsn: this.#openPlan() });
+  }
+
+  /** The plan of a transaction of which only a piece has landed: it stays in doubt until its end has. */
+  #openPlan(): Lsn {
+    const { plannedLsn, appliedLsn } = this.state;
+    return plannedLsn > appliedLsn ? plannedLsn : 0n;
   }
 
   async #applyBatch(batch: Batch): Promise<void> {
@@ -214,7 +232,7 @@ export class Applier {
     const certain = await insertPiece(this.#copy.clickhouse, {
       sql: `INSERT INTO ${tableNames(this.#copy.names, source.target).landing} (${columns}) FORMAT Native`,
       parts,
-      settings: { ...LANDING_SETTINGS, insert_deduplication_token: token },
+      settings: { ...LANDING_SETTINGS, insert_deduplication_token: token, log_comment: writeTag(this.#copy.names) },
       ...this.#patience,
     });
     if (!certain) this.uncertainInserts++;

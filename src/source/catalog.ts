@@ -36,7 +36,9 @@ export interface Catalog {
  */
 const QUERY = `
   SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relpersistence AS persistence,
-         c.relreplident AS replica_identity,
+         CASE WHEN c.relreplident = 'i' AND EXISTS (SELECT FROM pg_index r WHERE r.indrelid = c.oid AND r.indisreplident AND r.indisprimary)
+              THEN 'd' ELSE c.relreplident END AS replica_identity,
+         EXISTS (SELECT FROM pg_index d WHERE d.indrelid = c.oid AND d.indisprimary AND NOT d.indimmediate) AS deferrable,
          (SELECT coalesce(json_agg(json_build_object(
                    'name', a.attname, 'attnum', a.attnum, 'typeOid', a.atttypid::int8, 'typeMod', a.atttypmod,
                    'typeName', format_type(a.atttypid, a.atttypmod), 'nullable', NOT a.attnotnull OR EXISTS (
@@ -114,6 +116,10 @@ function findFault(row: TextRow, table: SourceTable): Fault | null {
   }
   if (table.key.length === 0) {
     return { reason: 'has no primary key', remedy: `ALTER TABLE ${pgTable(table)} ADD PRIMARY KEY (…);` };
+  }
+  if (row['deferrable'] === 't') {
+    // Published, it would make the source refuse its own updates; and a key may then pass from row to row unseen.
+    return { reason: 'has a deferrable primary key, which cannot identify rows in the stream', remedy: null };
   }
   if (table.key.includes(-1)) return { reason: 'has a generated column in its primary key', remedy: null };
   return null;

@@ -120,7 +120,8 @@ async function checkPublicationPrivilege(facts: PreflightFacts): Promise<Finding
       ? `CREATE PUBLICATION ${pgIdent(publication)} FOR TABLE`
       : `ALTER PUBLICATION ${pgIdent(publication)} ADD TABLE`;
   const message = `role ${role} does not own ${notOurs.map(tableLabel).join(', ')}, so it cannot publish them`;
-  const remedy = `As their owner: ${verb} ${list};`;
+  const settings = state === null ? ' WITH (publish_via_partition_root = true)' : '';
+  const remedy = `As their owner: ${verb} ${list}${settings};`;
   return [...findings, { code: 'publication_owner', severity: 'error', object: role, message, remedy }];
 }
 

@@ -1,6 +1,7 @@
 /** `millrace teardown`: removes what Millrace left in the source, so that it keeps no WAL for a copy nobody wants. */
 import { createInterface } from 'node:readline/promises';
 import { Command, Option } from '@commander-js/extra-typings';
+import type { Client } from 'pg';
 import { ClickHouse } from '../../destination/client.ts';
 import { AppError } from '../../model/errors.ts';
 import { chIdent } from '../../model/quote.ts';
@@ -24,9 +25,9 @@ export function teardownCommand() {
       const client = await connectPostgres(endpoints.postgres);
       try {
         const slot = await dropSlot(client, config.slot);
-        const publication = await dropPublication(client, config.publication);
+        const publication = await dropOwnPublication(client, config.publication);
         if (options.copy) await dropCopy(endpoints.clickhouse, [config.internalDatabase, config.database]);
-        const done = { slotDropped: slot, publicationDropped: publication, copyDropped: options.copy };
+        const done = { slotDropped: slot, publication, copyDropped: options.copy };
         process.stdout.write(json ? renderJson(done) : `${describe(done)}\n`);
       } finally {
         await client.end();
@@ -39,10 +40,21 @@ async function dropCopy(url: string, databases: readonly string[]): Promise<void
   for (const database of databases) await clickhouse.command(`DROP DATABASE IF EXISTS ${chIdent(database)} SYNC`);
 }
 
-function describe(done: { slotDropped: boolean; publicationDropped: boolean; copyDropped: boolean }): string {
+type Publication = 'dropped' | 'absent' | 'kept: it belongs to another role';
+
+/** A publication of another role is left to its owner: it keeps no WAL. */
+async function dropOwnPublication(client: Client, name: string): Promise<Publication> {
+  try {
+    return (await dropPublication(client, name)) ? 'dropped' : 'absent';
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'POSTGRES_AUTH') return 'kept: it belongs to another role';
+    throw error;
+  }
+}
+
+function describe(done: { slotDropped: boolean; publication: Publication; copyDropped: boolean }): string {
   const slot = done.slotDropped ? 'slot dropped' : 'there was no slot';
-  const publication = done.publicationDropped ? 'publication dropped' : 'there was no publication';
-  return [slot, publication, ...(done.copyDropped ? ['copy dropped'] : [])].join(', ');
+  return [slot, `publication ${done.publication}`, ...(done.copyDropped ? ['copy dropped'] : [])].join(', ');
 }
 
 /** Asks on the terminal. @throws {AppError} `CANCELLED` unless the answer is yes, or nobody can be asked. */
