@@ -106,9 +106,9 @@ export async function auditedSpend(pg: TemporaryPostgres): Promise<string[]> {
 
 /** The same from the rollup. */
 export async function copiedSpend(ch: TemporaryClickHouse): Promise<string[]> {
-  const rows = await ch.client.rows(
+  const rows = await ch.client.rows<Record<'campaign' | 'cpc' | 'cpm', string>>(
     `SELECT toString(campaign_id) AS campaign, toDecimalString(sum(spend_cpc), 6) AS cpc, toDecimalString(sum(spend_cpm), 6) AS cpm
      FROM ${ch.database}.campaign_hourly GROUP BY campaign_id HAVING sum(impressions) != 0 OR sum(clicks) != 0`,
   );
-  return rows.map((row) => `${row['campaign']} ${row['cpc']} ${row['cpm']}`).toSorted();
+  return rows.map((row) => `${row.campaign} ${row.cpc} ${row.cpm}`).toSorted();
 }
