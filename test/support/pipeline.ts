@@ -164,8 +164,9 @@ export async function adDifferences(pg: TemporaryPostgres, ch: TemporaryClickHou
   for (const table of ['advertiser', 'campaign', 'impressions', 'clicks'])
     found.push(...(await tableDifferences(pg, ch, table)));
   const [source, copy] = [await sourceBuckets(pg.client), await copyBuckets(ch)];
-  found.push(...source.filter((bucket) => !copy.includes(bucket)).map((bucket) => `rollup lacks ${bucket}`));
-  found.push(...copy.filter((bucket) => !source.includes(bucket)).map((bucket) => `rollup has ${bucket}`));
+  const [inSource, inCopy] = [new Set(source), new Set(copy)];
+  found.push(...source.filter((bucket) => !inCopy.has(bucket)).map((bucket) => `rollup lacks ${bucket}`));
+  found.push(...copy.filter((bucket) => !inSource.has(bucket)).map((bucket) => `rollup has ${bucket}`));
   const wrong = await differences(ch.client, { database: ch.database, internal: ch.internal });
   if (wrong > 0) found.push(`${wrong} rollup buckets differ from the mirrors`);
   return found;
