@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS ${internal}.checkpoint
     epoch               UInt64                   COMMENT 'rises with each process that takes the slot',
     seq                 UInt64                   COMMENT 'rises with each write',
     applied_lsn         UInt64                   COMMENT 'everything committed before this WAL position is in the copy',
+    commit_lsn          UInt64                   COMMENT 'end of the last transaction applied: versions of later changes lie above',
     applied_commit_time DateTime64(6, 'UTC')     COMMENT 'commit time (clock of the source) of the last transaction applied',
     planned_lsn         UInt64                   COMMENT 'commit position up to which a batch may be partly in the copy; 0: nothing is in doubt',
     dirty               String                   COMMENT 'JSON: rollup buckets to reconcile should the batch stay in doubt',

@@ -18,6 +18,8 @@ export interface Checkpoint {
   readonly seq: bigint;
   /** Everything committed before this position is in the copy. */
   readonly appliedLsn: Lsn;
+  /** End of the last transaction applied; {@link appliedLsn} may lie behind it, over WAL that holds nothing for us. */
+  readonly commitLsn: Lsn;
   /** µs since 1970 of the last applied transaction's commit; 0 when there was none. */
   readonly appliedCommitTimeUs: bigint;
   /** Commit position up to which a batch may be partly in the copy; 0: nothing in doubt. */
@@ -39,6 +41,7 @@ interface CheckpointRow {
   epoch: string;
   seq: string;
   applied_lsn: string;
+  commit_lsn: string;
   applied_commit_time_us: string;
   planned_lsn: string;
   dirty: string;
@@ -61,7 +64,7 @@ export class CheckpointStore {
   /** The newest state, or null before the first start. */
   async read(): Promise<Checkpoint | null> {
     const rows = await this.#clickhouse.rows<CheckpointRow>(
-      `SELECT epoch, seq, applied_lsn, toUnixTimestamp64Micro(applied_commit_time) AS applied_commit_time_us,
+      `SELECT epoch, seq, applied_lsn, commit_lsn, toUnixTimestamp64Micro(applied_commit_time) AS applied_commit_time_us,
               planned_lsn, dirty, rollups_live, source_id
        FROM ${this.#table} WHERE pipeline = {pipeline:String} ORDER BY seq DESC LIMIT 1`,
       { params: { pipeline: this.#pipeline } },
@@ -72,6 +75,7 @@ export class CheckpointStore {
       epoch: BigInt(row.epoch),
       seq: BigInt(row.seq),
       appliedLsn: BigInt(row.applied_lsn),
+      commitLsn: BigInt(row.commit_lsn),
       appliedCommitTimeUs: BigInt(row.applied_commit_time_us),
       plannedLsn: BigInt(row.planned_lsn),
       dirty: JSON.parse(row.dirty) as DirtyBuckets,
@@ -87,6 +91,7 @@ export class CheckpointStore {
       epoch: String(state.epoch),
       seq: String(state.seq),
       applied_lsn: String(state.appliedLsn),
+      commit_lsn: String(state.commitLsn),
       applied_commit_time: formatMicros(state.appliedCommitTimeUs),
       planned_lsn: String(state.plannedLsn),
       dirty: JSON.stringify(compact(state.dirty)),

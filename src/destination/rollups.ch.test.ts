@@ -307,7 +307,7 @@ describe('as_of', () => {
     await using fresh = await temporaryAdCopy();
     const asOf = () =>
       fresh.client.rows(`SELECT lsn, toString(commit_time) AS t, loading FROM ${fresh.database}.as_of`);
-    expect(await asOf()).toEqual([{ lsn: null, t: null, loading: false }]);
+    expect(await asOf()).toEqual([{ lsn: null, t: null, loading: true }]);
     await checkpoint(fresh, 0x16_0b_37_4d_84n, '2026-01-05 10:00:00');
     await fresh.client.command(
       `INSERT INTO ${fresh.internal}.tables (pipeline, table, seq, phase) VALUES ('test', 'public.clicks', 1, 'loading')`,

@@ -31,6 +31,8 @@ export interface AccumulatorOptions {
   readonly pool: TableBatchPool;
   /** Transactions committed before this position are in the copy already. */
   readonly startLsn: Lsn;
+  /** End of the last of them. */
+  readonly commitLsn: Lsn;
   readonly mode: BatchMode;
   /** Above this a batch counts as full, and a transaction is cut. */
   readonly maxBytes: number;
@@ -61,7 +63,7 @@ export class Accumulator implements ChangeSink {
     this.#options = options;
     this.mode = options.mode;
     this.seenLsn = options.startLsn;
-    this.#versions = new VersionOrder(options.startLsn);
+    this.#versions = new VersionOrder(options.commitLsn);
     this.#batch = new Batch(this.mode);
   }
 

@@ -156,6 +156,7 @@ export class Applier {
     this.state = {
       ...state,
       appliedLsn: maxLsn(state.appliedLsn, endLsn),
+      commitLsn: endLsn,
       appliedCommitTimeUs: batch.commitTimeUs,
       plannedLsn: settled ? 0n : state.plannedLsn,
       dirty: settled ? CLEAN : state.dirty,

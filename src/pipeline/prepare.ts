@@ -222,6 +222,7 @@ async function firstCheckpoint(
     epoch: 0n,
     seq: 1n,
     appliedLsn: startLsn,
+    commitLsn: startLsn,
     appliedCommitTimeUs: BigInt(clock?.['us'] ?? 0),
     plannedLsn: 0n,
     dirty: CLEAN,

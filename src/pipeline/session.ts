@@ -98,6 +98,7 @@ export class Session {
       layouts: new Map(layouts.map((layout) => [layout.table.oid, layout])),
       pool: this.#pool,
       startLsn: checkpoint.appliedLsn,
+      commitLsn: checkpoint.commitLsn,
       mode: this.#modeAtStart(),
       maxBytes: options.batchMaxBytes,
       quarantine: (layout, error) => this.#quarantine(layout, error),

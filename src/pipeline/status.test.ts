@@ -34,6 +34,7 @@ function appliedTo(appliedLsn: bigint, appliedCommitTimeUs = 0n): Checkpoint {
     epoch: 1n,
     seq: 1n,
     appliedLsn,
+    commitLsn: appliedLsn,
     appliedCommitTimeUs,
     plannedLsn: 0n,
     dirty: CLEAN,

@@ -8,7 +8,8 @@
  *
  * So no version is below the end of the transaction before. A change whose record lies below that gets the next
  * free number, at most the position of its own commit: from there on equal versions go by the order of insertion.
- * What is delivered again after a crash gets the same versions or higher ones, never lower.
+ * What is delivered again after a crash gets the same versions: they depend on the stream alone, and on the end
+ * of the last transaction applied, which the checkpoint keeps.
  */
 import type { Lsn } from '../model/lsn.ts';
 import type { WalPosition } from '../source/changes.ts';
@@ -22,9 +23,9 @@ export class VersionOrder {
   #commitHi = 0;
   #commitLo = 0;
 
-  /** @param startLsn End of the last transaction that is in the copy. */
-  constructor(startLsn: Lsn) {
-    this.#last = { hi: Number(startLsn >> 32n), lo: Number(startLsn & 0xffffffffn) };
+  /** @param commitLsn End of the last transaction that is in the copy. */
+  constructor(commitLsn: Lsn) {
+    this.#last = { hi: Number(commitLsn >> 32n), lo: Number(commitLsn & 0xffffffffn) };
   }
 
   /** A transaction begins whose commit record is at `commitLsn`. */

@@ -26,8 +26,8 @@ export async function land(ch: TemporaryClickHouse, table: string, rows: readonl
 /** Stores a position, as a pipeline does. */
 export async function checkpoint(ch: TemporaryClickHouse, lsn: bigint, commitTime: string): Promise<void> {
   await ch.client.command(
-    `INSERT INTO ${ch.internal}.checkpoint (pipeline, epoch, seq, applied_lsn, applied_commit_time)
-     VALUES ('test', 1, 1, {lsn:UInt64}, {time:DateTime64(6)})`,
+    `INSERT INTO ${ch.internal}.checkpoint (pipeline, epoch, seq, applied_lsn, rollups_live, applied_commit_time)
+     VALUES ('test', 1, 1, {lsn:UInt64}, true, {time:DateTime64(6)})`,
     { params: { lsn: String(lsn), time: commitTime } },
   );
 }
