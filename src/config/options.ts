@@ -134,7 +134,7 @@ export const OPTIONS = {
   minFlushIntervalMs: {
     group: 'Tuning',
     kind: { type: 'integer', min: 0, max: 600_000 },
-    default: 100,
+    default: 10,
     text: 'Least time between two batches, in milliseconds: bounds the inserts per second.',
   },
   embeddedPostgresPort: {

@@ -40,7 +40,7 @@ const FIRST_DELAY_MS = 50;
 const MAX_DELAY_MS = 5_000;
 
 /** What marks our inserts on the server. */
-export function writeTag(names: Names): string {
+function writeTag(names: Names): string {
   return `millrace write ${names.internal}`;
 }
 
@@ -65,6 +65,8 @@ export interface Piece extends Patience {
   /** The encoded block; not changed until the promise settles. */
   readonly parts: readonly Uint8Array[];
   readonly settings: Settings;
+  /** The copy it belongs to: by this its inserts are found on the server. */
+  readonly names: Names;
 }
 
 /**
@@ -76,9 +78,10 @@ export interface Piece extends Patience {
  */
 export async function insertPiece(clickhouse: ClickHouse, piece: Piece): Promise<boolean> {
   let attempts = 0;
+  const settings: Settings = { ...piece.settings, log_comment: writeTag(piece.names) };
   await untilDone(() => {
     attempts++;
-    return clickhouse.insert(piece.sql, piece.parts, { settings: piece.settings, signal: piece.signal });
+    return clickhouse.insert(piece.sql, piece.parts, { settings, signal: piece.signal });
   }, piece);
   return attempts === 1;
 }

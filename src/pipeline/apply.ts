@@ -12,14 +12,7 @@ import type { ColumnBuffer } from '../codec/column.ts';
 import { encodeBlock } from '../codec/native.ts';
 import { type Checkpoint, CLEAN, isClean, mergeDirty } from '../destination/checkpoint.ts';
 import { tableNames } from '../destination/ddl.ts';
-import {
-  endWrites,
-  insertPiece,
-  LANDING_SETTINGS,
-  type Patience,
-  untilDone,
-  writeTag,
-} from '../destination/landing.ts';
+import { endWrites, insertPiece, LANDING_SETTINGS, type Patience, untilDone } from '../destination/landing.ts';
 import { lookupRows } from '../destination/lookup.ts';
 import { type PriceChange, priceEffect } from '../destination/prices.ts';
 import { type DirtyBuckets, reconcile, reloadPrices } from '../destination/rollups.ts';
@@ -71,12 +64,12 @@ export class Applier {
   /**
    * Applies one piece of work.
    *
-   * @param more Whether other work waits: then storing the applied position is left to its plan.
+   * @param hasMore Whether other work waits when this is done: then storing the position is left to its plan.
    */
-  async apply(work: Work, more: boolean): Promise<void> {
+  async apply(work: Work, hasMore: () => boolean): Promise<void> {
     if (work.kind === 'truncate') await this.#truncate(work);
     else await this.#applyBatch(work);
-    if (!more) await this.store();
+    if (!hasMore()) await this.store();
   }
 
   /**
@@ -89,9 +82,9 @@ export class Applier {
   }
 
   /** Stores the state if it has moved since it was stored last. */
-  async store(): Promise<void> {
+  async store(patience = this.#patience): Promise<void> {
     if (this.durableLsn === this.state.appliedLsn) return;
-    await this.#write(this.state);
+    await this.#write(this.state, patience);
     failPoint('stored');
   }
 
@@ -233,7 +226,8 @@ export class Applier {
     const certain = await insertPiece(this.#copy.clickhouse, {
       sql: `INSERT INTO ${tableNames(this.#copy.names, source.target).landing} (${columns}) FORMAT Native`,
       parts,
-      settings: { ...LANDING_SETTINGS, insert_deduplication_token: token, log_comment: writeTag(this.#copy.names) },
+      settings: { ...LANDING_SETTINGS, insert_deduplication_token: token },
+      names: this.#copy.names,
       ...this.#patience,
     });
     if (!certain) this.uncertainInserts++;
@@ -278,10 +272,10 @@ export class Applier {
     this.correctedBuckets += corrected;
   }
 
-  async #write(state: Checkpoint): Promise<void> {
+  async #write(state: Checkpoint, patience = this.#patience): Promise<void> {
     const next = { ...state, seq: this.state.seq + 1n };
     this.state = next;
-    await this.#retry(() => this.#copy.checkpoint.write(next, this.#patience.signal));
+    await untilDone(() => this.#copy.checkpoint.write(next, patience.signal), patience);
     this.durableLsn = next.appliedLsn;
   }
 

@@ -108,7 +108,13 @@ export class ChunkReader {
     // Copied, as the columns are filled again while these bytes travel.
     const parts = encodeBlock(block, rows).map((part) => Buffer.from(part));
     for (const column of this.#columns) column.clear();
-    const inserting = insertPiece(this.#copy.clickhouse, { sql, parts, settings: LOAD_SETTINGS, ...insertPatience });
+    const inserting = insertPiece(this.#copy.clickhouse, {
+      sql,
+      parts,
+      settings: LOAD_SETTINGS,
+      names: this.#copy.names,
+      ...insertPatience,
+    });
     // A rejection is met by the next flush or the end of the chunk; until then it must not be unhandled.
     inserting.catch(() => undefined);
     this.#inserting = inserting;

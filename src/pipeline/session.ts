@@ -30,6 +30,8 @@ const MAX_QUEUED = 2;
 /** How often an idle position is stored, and parts are counted, ms. */
 const IDLE_STORE_MS = 1_000;
 const PARTS_INTERVAL_MS = 1_000;
+/** How long the last store may take when it is stopped, ms. */
+const LAST_STORE_MS = 2_000;
 /** Tables that the rollups depend on: campaign, impressions, clicks. */
 const COUNTED_TABLES = 3;
 
@@ -167,7 +169,14 @@ export class Session {
       if (stream.isPaused && this.#accumulator.queue.length < MAX_QUEUED) stream.resume();
       this.#report();
     }
-    await this.#applier.store();
+    // Stopped in order: the next start has nothing to repeat.
+    const last = { ...this.#patience, signal: AbortSignal.timeout(LAST_STORE_MS) };
+    await this.#applier.store(last).catch((error: unknown) => {
+      this.#options.log.warn(
+        { err: error },
+        'the last position could not be stored: the next start repeats what is behind it',
+      );
+    });
     stream.confirm(this.#applier.durableLsn);
   }
 
@@ -190,7 +199,7 @@ export class Session {
 
   async #apply(work: Work): Promise<void> {
     this.#lastFlushAt = performance.now();
-    await this.#applier.apply(work, this.#accumulator.queue.length > 0);
+    await this.#applier.apply(work, () => this.#accumulator.queue.length > 0 || this.#accumulator.isReady);
     if (work.kind === 'batch') {
       this.#changes += work.changes;
       this.#lastChanges = work.changes;

@@ -71,6 +71,7 @@ async function insertRow(
     sql: `INSERT INTO ${tableNames(copy.names, layout.table.target).landing} (${names}) FORMAT Native`,
     parts: encodeBlock(block, 1),
     settings: LOAD_SETTINGS,
+    names: copy.names,
     ...row.patience,
   });
 }
