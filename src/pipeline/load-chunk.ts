@@ -4,8 +4,8 @@
  *
  *   COPY frames → codec/copy-binary → columns → Native blocks → mirror (or landing, where history is kept)
  *
- * Reading goes on while the block before is being inserted; one block may wait per reader, which bounds
- * the memory to twice `maxBytes` each.
+ * Reading goes on while the block before is being inserted, also from chunk to chunk; one block may wait per
+ * reader, which bounds the memory to twice `maxBytes` each.
  */
 import type pg from 'pg';
 import type { ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
@@ -30,6 +30,13 @@ export interface ReadOptions {
   readonly onRows: (rows: number) => void;
 }
 
+/** A chunk that was read to its end. */
+export interface ChunkOnItsWay {
+  readonly rows: number;
+  /** Resolves when all of it is in the copy. Rejects only when inserting was given up. */
+  readonly landed: Promise<unknown>;
+}
+
 /** A reader of chunks of one table: its columns are reused from chunk to chunk. */
 export class ChunkReader {
   readonly #copy: Copy;
@@ -46,23 +53,24 @@ export class ChunkReader {
   }
 
   /**
-   * Reads and writes one chunk.
+   * Reads one chunk and hands it over to be written: the next may be read meanwhile.
    *
    * When reading is given up, it is over once nothing of it is on its way to the copy any more.
    *
    * @param chunk `filenode`: the file it was planned for.
-   * @returns Rows; or `rewritten` when the table has another file by now, so that block ranges mean nothing.
+   * @returns The chunk on its way; or `rewritten` when the table has another file by now, so that block ranges
+   *   mean nothing.
    */
   async read(
     client: pg.Client,
     chunk: Chunk & { filenode: bigint },
     options: ReadOptions,
-  ): Promise<number | 'rewritten'> {
-    this.#inserting = Promise.resolve();
+  ): Promise<ChunkOnItsWay | 'rewritten'> {
     try {
       return await this.#read(client, chunk, options);
-    } finally {
+    } catch (error) {
       await Promise.allSettled([this.#inserting]);
+      throw error;
     }
   }
 
@@ -70,7 +78,7 @@ export class ChunkReader {
     client: pg.Client,
     chunk: Chunk & { filenode: bigint },
     options: ReadOptions,
-  ): Promise<number | 'rewritten'> {
+  ): Promise<ChunkOnItsWay | 'rewritten'> {
     for (const column of this.#columns) column.clear();
     const reader = new CopyBinaryReader(this.#columns, this.#layout.codecs);
     const onFrames = (bytes: Buffer, start: number, end: number): Promise<void> | void => {
@@ -86,8 +94,7 @@ export class ChunkReader {
     if (outcome === 'rewritten') return 'rewritten';
     reader.end();
     await this.#flush(options);
-    await this.#inserting;
-    return reader.rows;
+    return { rows: reader.rows, landed: this.#inserting };
   }
 
   get #rows(): number {

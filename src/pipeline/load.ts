@@ -19,12 +19,13 @@ import { AppError } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { Log } from '../telemetry/log.ts';
-import { planChunks } from '../source/chunks.ts';
+import { type ChunkPlan, planChunks } from '../source/chunks.ts';
 import { connectPostgres } from '../source/connection.ts';
 import { currentLsn, describeOlder, waitForOlderTransactions } from '../source/slot.ts';
 import type { Copy } from './copy.ts';
 import { failPoint } from './fail-points.ts';
-import { ChunkReader } from './load-chunk.ts';
+import { type ChunkOnItsWay, ChunkReader } from './load-chunk.ts';
+import { LoadConnection } from './load-connection.ts';
 import { settleIncomplete } from './settle.ts';
 import type { TableLayout } from './table-batch.ts';
 
@@ -261,7 +262,7 @@ export class Loader {
     return await untilDone(async () => {
       const client = await connectPostgres(url, { applicationName: 'millrace load' });
       try {
-        const plan = await planChunks(client, layout.table, { targetRows: chunkRows });
+        const plan = await this.#plan(client, layout.table, chunkRows);
         const chunks = plan.chunks.map((chunk, i) => ({ ...chunk, chunk: i, rows: 0, done: false }));
         await copy.tables.writeChunks(label, state.generation, chunks, patience.signal);
         const planned = { phase: 'loading' as const, filenode: BigInt(plan.filenode), chunksTotal: chunks.length };
@@ -273,68 +274,78 @@ export class Loader {
     }, patience);
   }
 
-  /** One reader: takes open chunks until none is left. A lost connection costs the chunk, not the load. */
+  /** Chunks of about `rows` rows, as many for each connection: a last one read alone leaves the others idle. */
+  async #plan(client: pg.Client, table: SourceTable, rows: number): Promise<ChunkPlan> {
+    const plan = await planChunks(client, table, { targetRows: rows });
+    const { connections } = this.#options;
+    const each = Math.ceil(plan.chunks.length / connections);
+    if (plan.estimatedRows === null || plan.chunks.length === each * connections || plan.chunks.length < 2) return plan;
+    return await planChunks(client, table, { targetRows: Math.ceil(plan.estimatedRows / (each * connections)) });
+  }
+
+  /**
+   * One reader: takes open chunks until none is left, reading one while the one before lands. A lost connection
+   * costs the chunk, not the load.
+   */
   async #readChunks(layout: TableLayout, open: ChunkState[], patience: Patience): Promise<'loaded' | 'rewritten'> {
     const reader = new ChunkReader(this.#options.copy, layout, {
       maxBytes: this.#options.chunkBytes,
       policies: this.#options.policiesOf(layout),
     });
-    let client: pg.Client | null = null;
+    const connection = new LoadConnection(this.#options.url);
+    let landing: Promise<void> = Promise.resolve();
     try {
       for (let chunk = open.shift(); chunk !== undefined; chunk = open.shift()) {
         const present: ChunkState = chunk;
-        const rows = await untilDone(async () => {
-          client ??= await connectPostgres(this.#options.url, { applicationName: 'millrace load' });
-          return await this.#readChunk(reader, { client, layout, chunk: present, patience }).catch(
-            async (error: unknown) => {
-              await client?.end().catch(() => undefined);
-              client = null;
-              if (error instanceof AppError && error.code === 'VALUE_UNFIT') return error;
-              throw error;
-            },
-          );
-        }, patience);
-        if (rows instanceof AppError) throw rows;
-        if (rows === 'rewritten') return 'rewritten';
+        const outcome = await untilDone(
+          () => this.#readChunk(reader, { connection, layout, chunk: present, patience }),
+          patience,
+        );
+        await landing;
+        if (outcome === 'rewritten') return 'rewritten';
+        landing = this.#record(layout, { ...present, rows: outcome.rows }, outcome.landed);
+        // A rejection is met before the next chunk is recorded, or at the end.
+        landing.catch(() => undefined);
       }
+      await landing;
       return 'loaded';
     } finally {
-      await (client as pg.Client | null)?.end();
+      await Promise.allSettled([landing, connection.close()]);
     }
   }
 
   async #readChunk(
     reader: ChunkReader,
-    job: { client: pg.Client; layout: TableLayout; chunk: ChunkState; patience: Patience },
-  ): Promise<number | 'rewritten'> {
-    const state = this.#state(job.layout.table);
-    const label = state.table;
-    const before = this.#rowsLoaded.get(label) ?? 0;
+    job: { connection: LoadConnection; layout: TableLayout; chunk: ChunkState; patience: Patience },
+  ): Promise<ChunkOnItsWay | 'rewritten'> {
+    const { filenode, table: label } = this.#state(job.layout.table);
     let read = 0;
     const onRows = (rows: number): void => {
       read += rows;
       this.#rowsLoaded.set(label, (this.#rowsLoaded.get(label) ?? 0) + rows);
     };
     try {
-      const rows = await reader.read(
-        job.client,
-        { ...job.chunk, filenode: state.filenode },
-        { patience: job.patience, inserting: this.#options.patience, onRows },
-      );
-      if (rows === 'rewritten') return rows;
-      failPoint('chunk-landed');
-      await this.#options.copy.tables.writeChunks(
-        label,
-        state.generation,
-        [{ ...job.chunk, rows, done: true }],
-        job.patience.signal,
-      );
-      this.#chunksDone.set(label, (this.#chunksDone.get(label) ?? 0) + 1);
-      return rows;
+      const client = await job.connection.open();
+      const options = { patience: job.patience, inserting: this.#options.patience, onRows };
+      return await reader.read(client, { ...job.chunk, filenode }, options);
     } catch (error) {
-      this.#rowsLoaded.set(label, Math.max(before, (this.#rowsLoaded.get(label) ?? 0) - read));
+      this.#rowsLoaded.set(label, Math.max(0, (this.#rowsLoaded.get(label) ?? 0) - read));
+      await job.connection.close();
       throw error;
     }
+  }
+
+  /** Once a chunk has landed, it is not read again. */
+  async #record(layout: TableLayout, chunk: ChunkState, landed: Promise<unknown>): Promise<void> {
+    const { table: label, generation } = this.#state(layout.table);
+    await landed;
+    failPoint('chunk-landed');
+    const { copy, patience } = this.#options;
+    await untilDone(
+      () => copy.tables.writeChunks(label, generation, [{ ...chunk, done: true }], patience.signal),
+      patience,
+    );
+    this.#chunksDone.set(label, (this.#chunksDone.get(label) ?? 0) + 1);
   }
 
   /** After the last chunk: open rows are completed, and the position is taken that the stream has to pass. */
