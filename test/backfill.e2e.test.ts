@@ -158,11 +158,13 @@ test('GIVEN a load half done WHEN the pipeline stops and starts again THEN only 
   const hold = proxy.hold("ctid >= '(20,0)'");
   const first = startPipeline(pg, ch, { ...SMALL, postgresUrl: proxy.url });
   await hold.reached();
+  const done = async (): Promise<number> =>
+    (await chunksOf(pg, ch, 'public.item')).filter((chunk) => chunk.done).length;
+  await waitFor(async () => (await done()) === reads() - 1, { what: 'the chunks that were read to land' });
   await first.stop();
   hold.release();
   await pg.client.query(CHANGES);
-  const before = (await chunksOf(pg, ch, 'public.item')).filter(({ done }) => done).length;
-  expect(before).toBe(reads() - 1);
+  expect(await done()).toBe(reads() - 1);
   await using second = startPipeline(pg, ch, { ...SMALL, postgresUrl: proxy.url });
   await second.caughtUp();
   expect(reads()).toBe((await chunksOf(pg, ch, 'public.item')).length + 1);

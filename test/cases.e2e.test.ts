@@ -7,7 +7,7 @@ import { connectPostgres, pgRows } from '../src/source/connection.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { temporaryClickHouse, type TemporaryClickHouse, type TemporaryPostgres } from './support/databases.ts';
 import { adDifferences, applied, type RunningPipeline, startPipeline } from './support/pipeline.ts';
-import { openProxy } from './support/proxy.ts';
+import { openProxy, STORED_STATE } from './support/proxy.ts';
 import { tableState } from './support/tables.ts';
 import { waitFor } from './support/wait.ts';
 
@@ -124,7 +124,7 @@ test('case 7: a batch that landed and was not confirmed is delivered again, with
   await pg.client.query(`${DIMENSIONS}; ${EVENTS}`);
   const first = startPipeline(pg, ch, { clickhouseUrl: proxy.url });
   await first.caughtUp();
-  const hold = proxy.hold('"planned_lsn":"0"');
+  const hold = proxy.hold(STORED_STATE);
   await pg.client.query(
     `INSERT INTO clicks (campaign_id, created_at) SELECT 1, '2026-03-10' FROM generate_series(1, 500); UPDATE impressions SET campaign_id = 4 WHERE id % 4 = 0`,
   );

@@ -12,7 +12,7 @@ import {
 } from './support/audit.ts';
 import { temporaryClickHouse, type TemporaryClickHouse, type TemporaryPostgres } from './support/databases.ts';
 import { adDifferences, startPipeline } from './support/pipeline.ts';
-import { openProxy } from './support/proxy.ts';
+import { openProxy, STORED_STATE } from './support/proxy.ts';
 
 const ROWS = `INSERT INTO advertiser (name) VALUES ('A'), ('B');
   INSERT INTO campaign (name, bid, budget, advertiser_id) VALUES ('one', 1, 10, 1), ('two', 2, 20, 1), ('three', 3.33, 30, 2), ('four', 0.07, 40, NULL)`;
@@ -54,7 +54,7 @@ test('GIVEN changes of every kind WHEN they are streamed, also twice THEN the hi
   }
   await first.caughtUp();
   await expectHistory(pg, ch);
-  const stored = proxy.hold('"planned_lsn":"0"');
+  const stored = proxy.hold(STORED_STATE);
   await pg.client.query(String(STEPS.at(-1)));
   bounds.push(await instant(pg));
   await stored.reached();

@@ -12,8 +12,9 @@ CREATE TABLE IF NOT EXISTS ${internal}.checkpoint
     applied_lsn         UInt64                   COMMENT 'everything committed before this WAL position is in the copy',
     commit_lsn          UInt64                   COMMENT 'end of the last transaction applied: versions of later changes lie above',
     applied_commit_time DateTime64(6, 'UTC')     COMMENT 'commit time (clock of the source) of the last transaction applied',
-    planned_lsn         UInt64                   COMMENT 'commit position up to which a batch may be partly in the copy; 0: nothing is in doubt',
+    planned_lsn         UInt64                   COMMENT 'up to this commit position changes may be in the copy already, in whole or in part; 0: nothing is in doubt',
     dirty               String                   COMMENT 'JSON: rollup buckets to reconcile should the batch stay in doubt',
+    recovering          Bool                     COMMENT 'what a crash left in doubt is being applied: the rollups lag behind the mirrors until it is reconciled',
     rollups_live        Bool                     COMMENT 'the rollups were built once and follow by signed deltas',
     source_id           String                   COMMENT 'system identifier and database of the source: a copy has one source',
     written_at          DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC')

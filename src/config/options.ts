@@ -117,7 +117,7 @@ export const OPTIONS = {
     group: 'Tuning',
     kind: { type: 'integer', min: 1000, max: 100_000_000 },
     default: 2_000_000,
-    text: 'Rows per chunk of the initial load, about: a crash costs at most one chunk per connection.',
+    text: 'Rows per chunk of the initial load, about: a crash costs at most two chunks per connection, the one being read and the one on its way.',
   },
   chunkBytes: {
     group: 'Tuning',

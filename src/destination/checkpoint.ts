@@ -22,8 +22,10 @@ export interface Checkpoint {
   readonly commitLsn: Lsn;
   /** µs since 1970 of the last applied transaction's commit; 0 when there was none. */
   readonly appliedCommitTimeUs: bigint;
-  /** Commit position up to which a batch may be partly in the copy; 0: nothing in doubt. */
+  /** Up to this commit position changes may be in the copy already, in whole or in part; 0: nothing in doubt. */
   readonly plannedLsn: Lsn;
+  /** What a crash left in doubt is being applied. */
+  readonly recovering: boolean;
   /** What to reconcile if the batch stays in doubt. */
   readonly dirty: DirtyBuckets;
   readonly rollupsLive: boolean;
@@ -44,6 +46,7 @@ interface CheckpointRow {
   commit_lsn: string;
   applied_commit_time_us: string;
   planned_lsn: string;
+  recovering: boolean;
   dirty: string;
   rollups_live: boolean;
   source_id: string;
@@ -65,7 +68,7 @@ export class CheckpointStore {
   async read(): Promise<Checkpoint | null> {
     const rows = await this.#clickhouse.rows<CheckpointRow>(
       `SELECT epoch, seq, applied_lsn, commit_lsn, toUnixTimestamp64Micro(applied_commit_time) AS applied_commit_time_us,
-              planned_lsn, dirty, rollups_live, source_id
+              planned_lsn, recovering, dirty, rollups_live, source_id
        FROM ${this.#table} WHERE pipeline = {pipeline:String} ORDER BY seq DESC LIMIT 1`,
       { params: { pipeline: this.#pipeline } },
     );
@@ -78,6 +81,7 @@ export class CheckpointStore {
       commitLsn: BigInt(row.commit_lsn),
       appliedCommitTimeUs: BigInt(row.applied_commit_time_us),
       plannedLsn: BigInt(row.planned_lsn),
+      recovering: row.recovering,
       dirty: JSON.parse(row.dirty) as DirtyBuckets,
       rollupsLive: row.rollups_live,
       sourceId: row.source_id,
@@ -94,6 +98,7 @@ export class CheckpointStore {
       commit_lsn: String(state.commitLsn),
       applied_commit_time: formatMicros(state.appliedCommitTimeUs),
       planned_lsn: String(state.plannedLsn),
+      recovering: state.recovering,
       dirty: JSON.stringify(compact(state.dirty)),
       rollups_live: state.rollupsLive,
       source_id: state.sourceId,

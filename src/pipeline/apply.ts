@@ -28,6 +28,14 @@ import type { FetchedRows, Key, TableBatch } from './table-batch.ts';
 /** For batches whose open values all come from their own earlier rows. */
 const NOTHING_FETCHED: FetchedRows = { columns: [], rowOf: new Map() };
 
+/**
+ * How far a plan reaches ahead, in bytes of WAL: a crash makes that much at most be applied with a reconcile at its
+ * end, and in return most batches need no plan of their own before they land.
+ */
+const PLAN_BYTES = 16n * 1024n * 1024n;
+/** How long the stored position may lag while work never ends, ms. */
+const STORE_INTERVAL_MS = 500;
+
 /** What the applier tells its owner. */
 export interface ApplierEvents {
   /** Rows of a loading table that wait for unchanged TOAST values. */
@@ -52,11 +60,19 @@ export class Applier {
   readonly #copy: Copy;
   readonly #events: ApplierEvents;
   readonly #patience: Patience;
+  /** Commit position of the last transaction of which anything has landed. */
+  #landedLsn: Lsn;
+  /** Whether that transaction has landed in part only. */
+  #isOpen = false;
+  /** Batches so far: names each in its token. */
+  #batches = 0;
+  #storedAtMs = 0;
 
   constructor(copy: Copy, state: Checkpoint, options: { events: ApplierEvents; patience: Patience }) {
     this.#copy = copy;
     this.state = state;
     this.durableLsn = state.appliedLsn;
+    this.#landedLsn = state.appliedLsn;
     this.#events = options.events;
     this.#patience = options.patience;
   }
@@ -64,21 +80,27 @@ export class Applier {
   /**
    * Applies one piece of work.
    *
-   * @param hasMore Whether other work waits when this is done: then storing the position is left to its plan.
+   * @param hasMore Whether other work waits when this is done: then storing the position may wait a little.
    */
   async apply(work: Work, hasMore: () => boolean): Promise<void> {
     if (work.kind === 'truncate') await this.#truncate(work);
     else await this.#applyBatch(work);
-    if (!hasMore()) await this.store();
+    if (!hasMore() || performance.now() - this.#storedAtMs > STORE_INTERVAL_MS) await this.store();
   }
 
   /**
    * Announces a new writer: its epoch is in every token from here on. What a writer that died has left running
    * on the server is ended first: it must not land after the recovery.
    */
-  async takeOver(): Promise<void> {
+  async takeOver(recovering: boolean): Promise<void> {
     await this.#retry(() => endWrites(this.#copy.clickhouse, this.#copy.names));
-    await this.#write({ ...this.state, epoch: this.state.epoch + 1n });
+    await this.#write({ ...this.state, epoch: this.state.epoch + 1n, recovering });
+  }
+
+  /** The last store before it ends in order: the next start has nothing in doubt. */
+  async settle(patience: Patience): Promise<void> {
+    if (this.#isOpen || this.state.recovering) await this.store(patience);
+    else await this.#write({ ...this.state, plannedLsn: 0n, dirty: CLEAN }, patience);
   }
 
   /** Stores the state if it has moved since it was stored last. */
@@ -90,47 +112,32 @@ export class Applier {
 
   /** Moves the position over WAL that holds nothing for us. Not stored by itself: see {@link store}. */
   skipTo(lsn: Lsn): void {
-    if (lsn > this.state.appliedLsn) this.#settle(lsn, this.state.appliedCommitTimeUs);
+    if (lsn > this.state.appliedLsn) this.state = { ...this.state, appliedLsn: lsn };
   }
 
   /** Computes all rollups from the mirrors: at the end of a load, when every table of theirs is consistent. */
   async buildRollups(): Promise<void> {
-    const open = this.#openPlan();
-    await this.#write({
-      ...this.state,
-      dirty: { ...CLEAN, all: true },
-      plannedLsn: maxLsn(this.state.plannedLsn, this.state.appliedLsn),
-    });
     await this.#retry(() => reloadPrices(this.#copy.clickhouse, this.#copy.names));
     await this.#reconcile({ ...CLEAN, all: true });
     failPoint('rollups-built');
-    await this.#write({ ...this.state, rollupsLive: true, dirty: CLEAN, plannedLsn: open });
+    await this.#write({ ...this.state, rollupsLive: true, dirty: CLEAN, plannedLsn: this.#landedLsn + PLAN_BYTES });
   }
 
   /** Reconciles what a crash left in doubt, once the stream has passed it. */
   async recover(): Promise<void> {
-    if (this.state.rollupsLive) {
-      await this.#retry(() => reloadPrices(this.#copy.clickhouse, this.#copy.names));
-      await this.#reconcile(this.state.dirty);
-    }
+    await this.#retry(() => reloadPrices(this.#copy.clickhouse, this.#copy.names));
+    await this.#reconcile(this.state.dirty);
     failPoint('recovered');
-    await this.#write({ ...this.state, dirty: CLEAN, plannedLsn: this.#openPlan() });
-  }
-
-  /** The plan of a transaction of which only a piece has landed: it stays in doubt until its end has. */
-  #openPlan(): Lsn {
-    const { plannedLsn, appliedLsn } = this.state;
-    return plannedLsn > appliedLsn ? plannedLsn : 0n;
+    await this.#write({ ...this.state, dirty: CLEAN, recovering: false, plannedLsn: this.#landedLsn + PLAN_BYTES });
   }
 
   async #applyBatch(batch: Batch): Promise<void> {
+    this.#batches++;
     for (const table of batch.tables.values()) await this.#resolve(table);
     const prices = await this.#priceEffect(batch);
     const touched = batch.mode === 'load' ? CLEAN : bucketsOf(batch, batch.mode === 'tracked' ? 'all' : 'old');
-    const dirty = mergeDirty(this.state.dirty, mergeDirty(touched, { ...CLEAN, repriced: prices.repriced }));
     failPoint('resolved');
-    if (batch.changes > 0)
-      await this.#write({ ...this.state, plannedLsn: maxLsn(this.state.plannedLsn, batch.lastCommitLsn), dirty });
+    await this.#plan(batch, mergeDirty(touched, { ...CLEAN, repriced: prices.repriced }));
     failPoint('planned');
     const certain = await this.#land(batch, prices.reload);
     failPoint('landed');
@@ -139,25 +146,35 @@ export class Applier {
       await this.#reconcile(mergeDirty(doubted, { ...CLEAN, repriced: prices.repriced }));
       failPoint('reconciled');
     }
+    this.#landedLsn = maxLsn(this.#landedLsn, batch.lastCommitLsn);
+    this.#isOpen = batch.isOpen;
     if (batch.endLsn !== null) this.#advance(batch, batch.endLsn);
   }
 
-  /** After a landed batch: its whole transactions are applied. What is in doubt ends with it, unless it is a piece or a crash's. */
+  /**
+   * Makes sure that a crash during the batch will be noticed, and what it would leave in doubt is known. A plan
+   * reaches ahead of the batch, so that batches which only add rows need none of their own; and those that no
+   * rollup counts need none at all.
+   */
+  async #plan(batch: Batch, dirty: DirtyBuckets): Promise<void> {
+    const isCounted = [...batch.tables.values()].some(({ layout, rows }) => layout.role.kind !== 'plain' && rows > 0);
+    if (!isCounted || !this.state.rollupsLive) return;
+    const isCovered = batch.lastCommitLsn <= this.state.plannedLsn;
+    if (isCovered && isClean(dirty)) return;
+    const plannedLsn = isCovered ? this.state.plannedLsn : batch.lastCommitLsn + PLAN_BYTES;
+    await this.#write({ ...this.state, plannedLsn, dirty: mergeDirty(this.state.dirty, dirty) });
+  }
+
+  /** After a landed batch: its whole transactions are applied. What it made dirty is right again, unless it is a piece or a crash's. */
   #advance(batch: Batch, endLsn: Lsn): void {
     const { state } = this;
-    const settled = !batch.isOpen && batch.mode !== 'tracked';
     this.state = {
       ...state,
       appliedLsn: maxLsn(state.appliedLsn, endLsn),
       commitLsn: endLsn,
       appliedCommitTimeUs: batch.commitTimeUs,
-      plannedLsn: settled ? 0n : state.plannedLsn,
-      dirty: settled ? CLEAN : state.dirty,
+      dirty: batch.isOpen || state.recovering ? state.dirty : CLEAN,
     };
-  }
-
-  #settle(lsn: Lsn, commitTimeUs: bigint): void {
-    this.state = { ...this.state, appliedLsn: lsn, appliedCommitTimeUs: commitTimeUs };
   }
 
   /** Fetches the old states that the batch wants, and completes its rows with them. */
@@ -218,11 +235,11 @@ export class Applier {
   }
 
   async #landTable(table: TableBatch): Promise<boolean> {
-    const { source, epoch, seq } = { source: table.layout.table, ...this.state };
+    const source = table.layout.table;
     const block = table.encode();
     const parts = encodeBlock(block, table.rows);
     const columns = block.map(({ name }) => chIdent(name)).join(', ');
-    const token = `${this.#copy.pipeline}:${epoch}:${seq}:${tableLabel(source)}`;
+    const token = `${this.#copy.pipeline}:${this.state.epoch}:${this.#batches}:${tableLabel(source)}`;
     const certain = await insertPiece(this.#copy.clickhouse, {
       sql: `INSERT INTO ${tableNames(this.#copy.names, source.target).landing} (${columns}) FORMAT Native`,
       parts,
@@ -235,8 +252,11 @@ export class Applier {
   }
 
   async #truncate(work: TruncateWork): Promise<void> {
-    const dirty: DirtyBuckets = this.state.rollupsLive ? { ...CLEAN, all: true } : this.state.dirty;
-    await this.#write({ ...this.state, plannedLsn: maxLsn(this.state.plannedLsn, work.commitLsn), dirty });
+    const { rollupsLive } = this.state;
+    const plannedLsn = maxLsn(this.state.plannedLsn, work.commitLsn + PLAN_BYTES);
+    await this.#write({ ...this.state, plannedLsn, dirty: { ...CLEAN, all: rollupsLive } });
+    this.#landedLsn = maxLsn(this.#landedLsn, work.commitLsn);
+    this.#isOpen = true;
     await this.#events.beforeTruncate(work);
     for (const layout of work.tables) {
       if (layout.history) await this.#retry(() => this.#endHistory(layout.table.target, work));
@@ -246,7 +266,7 @@ export class Applier {
       );
     }
     failPoint('truncated');
-    if (this.state.rollupsLive) await this.#reconcile({ ...CLEAN, all: true });
+    if (rollupsLive) await this.#reconcile({ ...CLEAN, all: true });
     await this.#events.afterTruncate(work);
   }
 
@@ -277,6 +297,7 @@ export class Applier {
     this.state = next;
     await untilDone(() => this.#copy.checkpoint.write(next, patience.signal), patience);
     this.durableLsn = next.appliedLsn;
+    this.#storedAtMs = performance.now();
   }
 
   #retry<T>(action: () => Promise<T>): Promise<T> {

@@ -19,7 +19,7 @@ import { createTableStatements, type Names, tableNames } from '../destination/dd
 import { migrateClickHouse } from '../destination/schema.ts';
 import { newTableState, type TableState, TableStateStore } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
-import { formatLsn } from '../model/lsn.ts';
+import { formatLsn, type Lsn } from '../model/lsn.ts';
 import { hasHistory, isAdSchema, isAdTable, roleOf } from '../model/roles.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import { readTables } from '../source/catalog.ts';
@@ -27,6 +27,7 @@ import { connectPostgres, dropConnection, pgRows } from '../source/connection.ts
 import { ensurePublication } from '../source/publication.ts';
 import {
   createSlot,
+  currentLsn,
   describeOlder,
   dropSlot,
   inspectSlot,
@@ -46,6 +47,8 @@ export interface Prepared {
   readonly states: ReadonlyMap<string, TableState>;
   /** The ad schema is in use: there are rollups to keep. */
   readonly adSchema: boolean;
+  /** Where the source's log ended: no session before this one can have applied anything behind it. */
+  readonly sourceLsn: Lsn;
 }
 
 /** Opens the connection to the copy. The caller disposes of its `clickhouse`. */
@@ -93,7 +96,7 @@ export async function prepare(copy: Copy, options: PipelineOptions): Promise<Pre
     await ensurePublication(client, options.publication, tables);
     const checkpoint = found ?? (await firstCheckpoint(client, copy, { slot, sourceId, options }));
     const states = await copy.tables.readTables();
-    return { copy, layouts, checkpoint, states, adSchema };
+    return { copy, layouts, checkpoint, states, adSchema, sourceLsn: await currentLsn(client) };
   } catch (error) {
     options.signal.throwIfAborted();
     throw error;
@@ -225,6 +228,7 @@ async function firstCheckpoint(
     commitLsn: startLsn,
     appliedCommitTimeUs: BigInt(clock?.['us'] ?? 0),
     plannedLsn: 0n,
+    recovering: false,
     dirty: CLEAN,
     rollupsLive: false,
     sourceId: first.sourceId,

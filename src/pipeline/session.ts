@@ -30,6 +30,8 @@ const MAX_QUEUED = 2;
 /** How often an idle position is stored, and parts are counted, ms. */
 const IDLE_STORE_MS = 1_000;
 const PARTS_INTERVAL_MS = 1_000;
+/** How often the server is asked for its position while something waits for one, ms. */
+const POSITION_POLL_MS = 100;
 /** How long the last store may take when it is stopped, ms. */
 const LAST_STORE_MS = 2_000;
 /** Tables that the rollups depend on: campaign, impressions, clicks. */
@@ -73,7 +75,7 @@ export class Session {
     this.#ledger = new Ledger(copy, options.unfitPolicy);
     const policiesOf = (layout: TableLayout): UnfitPolicy[] => this.#ledger.policiesOf(layout);
     this.#pool = new TableBatchPool(policiesOf);
-    this.#recoverUntil = checkpoint.plannedLsn === 0n ? null : checkpoint.plannedLsn;
+    this.#recoverUntil = recoverUntil(prepared);
     this.#loader = new Loader({
       copy,
       url: options.postgresUrl,
@@ -135,7 +137,7 @@ export class Session {
     if (stream === null) throw new AppError('INTERNAL', 'the session is not open');
     const loading = this.#load();
     try {
-      await this.#applier.takeOver();
+      await this.#applier.takeOver(this.#recoverUntil !== null);
       await this.#loop(stream);
     } finally {
       // Before the load is waited for: it would go on to its end, and nothing would be streamed meanwhile.
@@ -171,7 +173,7 @@ export class Session {
     }
     // Stopped in order: the next start has nothing to repeat.
     const last = { ...this.#patience, signal: AbortSignal.timeout(LAST_STORE_MS) };
-    await this.#applier.store(last).catch((error: unknown) => {
+    await this.#applier.settle(last).catch((error: unknown) => {
       this.#options.log.warn(
         { err: error },
         'the last position could not be stored: the next start repeats what is behind it',
@@ -219,12 +221,13 @@ export class Session {
       await this.#applier.store();
       return;
     }
-    if (isQuiet && !this.#loader.isDone) stream.requestKeepalive();
+    const awaitsPosition = !this.#loader.isDone || this.#recoverUntil !== null;
+    if (isQuiet && awaitsPosition) stream.requestKeepalive();
     const delayMs = this.#accumulator.isReady
       ? Math.max(1, this.#flushDelayMs())
-      : this.#loader.isDone
-        ? IDLE_STORE_MS
-        : 100;
+      : awaitsPosition
+        ? POSITION_POLL_MS
+        : IDLE_STORE_MS;
     await this.#wake.wait(delayMs, this.#options.signal);
   }
 
@@ -232,12 +235,12 @@ export class Session {
   async #transitions(): Promise<void> {
     const { appliedLsn } = this.#applier.state;
     await this.#loader.onPosition(appliedLsn);
-    if (this.#recoverUntil !== null && appliedLsn > this.#recoverUntil) {
+    if (this.#recoverUntil !== null && appliedLsn >= this.#recoverUntil) {
+      await this.#drain('deltas');
       this.#recoverUntil = null;
-      await this.#drain(this.#applier.state.rollupsLive ? 'deltas' : 'load');
       await this.#applier.recover();
     }
-    if (this.#recoverUntil === null && !this.#applier.state.rollupsLive && this.#rollupsAreDue()) {
+    if (!this.#applier.state.rollupsLive && this.#rollupsAreDue()) {
       await this.#drain('deltas');
       await this.#applier.buildRollups();
       this.#options.log.info('rollups built, following by deltas');
@@ -339,4 +342,11 @@ export class Session {
       waitingFor: this.#loader.waitingFor,
     };
   }
+}
+
+/** The position up to which an earlier session may have applied changes; null when nothing is in doubt. */
+function recoverUntil({ checkpoint, sourceLsn }: Prepared): Lsn | null {
+  const { plannedLsn, rollupsLive, appliedLsn } = checkpoint;
+  const until = plannedLsn < sourceLsn ? plannedLsn : sourceLsn;
+  return rollupsLive && until > appliedLsn ? until : null;
 }

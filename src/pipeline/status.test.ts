@@ -37,6 +37,7 @@ function appliedTo(appliedLsn: bigint, appliedCommitTimeUs = 0n): Checkpoint {
     commitLsn: appliedLsn,
     appliedCommitTimeUs,
     plannedLsn: 0n,
+    recovering: false,
     dirty: CLEAN,
     rollupsLive: true,
     sourceId: 'x',

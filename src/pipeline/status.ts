@@ -106,7 +106,8 @@ export function concludeStatus(seen: Observations): Omit<Status, 'endpoints'> {
   // Where nothing concerns the copied tables, the position is confirmed without a write to the copy.
   const reached = applied === null ? null : maxLsn(applied, slot?.confirmedFlushLsn ?? NO_LSN);
   const lagBytes = reached === null ? null : Number(seen.sourceLsn > reached ? seen.sourceLsn - reached : 0n);
-  const isLoading = tables.some((table) => table.phase !== 'live' && table.phase !== 'quarantined');
+  const isRecovering = checkpoint?.recovering === true;
+  const isLoading = isRecovering || tables.some((table) => table.phase !== 'live' && table.phase !== 'quarantined');
   const caughtUp = lagBytes === 0 && !isLoading && tables.length > 0;
   return {
     phase: phaseOf({ isNew: checkpoint === null, isActive: slot?.active === true, isLoading }),

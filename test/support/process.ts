@@ -78,7 +78,7 @@ export class PipelineProcess implements AsyncDisposable {
       const checkpoint = await checkpoints.read();
       const states = [...(await tables.readTables()).values()];
       const isLive = states.length > 0 && states.every(({ phase }) => phase === 'live');
-      const isSettled = checkpoint !== null && checkpoint.plannedLsn === 0n && checkpoint.rollupsLive;
+      const isSettled = checkpoint !== null && !checkpoint.recovering && checkpoint.rollupsLive;
       return isLive && isSettled && checkpoint.appliedLsn >= target;
     };
     const failure = (): string => `the process to catch up; it wrote: ${this.output.slice(-2000)}`;

@@ -132,3 +132,6 @@ function join(client: Socket, server: Socket, wire: Wire): void {
     socket.on('error', () => socket.destroy());
   }
 }
+
+/** Text of a checkpoint with nothing to reconcile: of the one that is stored after a batch, not of its plan. */
+export const STORED_STATE = '"dirty":"{\\"all\\":false,\\"impressions\\":[],\\"clicks\\":[],\\"repriced\\":[]}"';
