@@ -110,3 +110,19 @@ test.each([2, 5])('killed before piece %i of a transaction that a recovery appli
   await pipeline.caughtUp();
   expect(await adDifferences(pg, ch)).toEqual([]);
 });
+
+test('killed when a recovery had stored its last position and not reconciled yet', async () => {
+  await using pg = await temporaryAdSource();
+  await using ch = await temporaryClickHouse();
+  await pg.client.query(FIRST_ROWS);
+  await using pipeline = new PipelineProcess(pg, ch, {});
+  await pipeline.caughtUp();
+  await pipeline.end('SIGTERM');
+  pipeline.start('landed');
+  await changeUntilDead(pg, pipeline, INSERTS);
+  pipeline.start('stored');
+  await pipeline.died();
+
+  await pipeline.caughtUp();
+  expect(await adDifferences(pg, ch)).toEqual([]);
+});

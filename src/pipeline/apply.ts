@@ -159,7 +159,7 @@ export class Applier {
   async #plan(batch: Batch, dirty: DirtyBuckets): Promise<void> {
     const isCounted = [...batch.tables.values()].some(({ layout, rows }) => layout.role.kind !== 'plain' && rows > 0);
     if (!isCounted || !this.state.rollupsLive) return;
-    const isCovered = batch.lastCommitLsn <= this.state.plannedLsn;
+    const isCovered = batch.lastCommitLsn < this.state.plannedLsn;
     if (isCovered && isClean(dirty)) return;
     const plannedLsn = isCovered ? this.state.plannedLsn : batch.lastCommitLsn + PLAN_BYTES;
     await this.#write({ ...this.state, plannedLsn, dirty: mergeDirty(this.state.dirty, dirty) });

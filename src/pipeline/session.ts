@@ -7,6 +7,7 @@
  * Whatever ends it, the next session begins at the checkpoint.
  */
 import type { UnfitPolicy } from '../codec/column.ts';
+import { isClean } from '../destination/checkpoint.ts';
 import type { Patience } from '../destination/landing.ts';
 import { mostActiveParts } from '../destination/parts.ts';
 import { AppError } from '../model/errors.ts';
@@ -32,7 +33,8 @@ const IDLE_STORE_MS = 1_000;
 const PARTS_INTERVAL_MS = 1_000;
 /** How often the server is asked for its position while something waits for one, ms. */
 const POSITION_POLL_MS = 100;
-/** How long the last store may take when it is stopped, ms. */
+/** When it is stopped: how long the work in hand may take to its end, and the last store, ms. */
+const LAST_WORK_MS = 4_000;
 const LAST_STORE_MS = 2_000;
 /** Tables that the rollups depend on: campaign, impressions, clicks. */
 const COUNTED_TABLES = 3;
@@ -61,6 +63,8 @@ export class Session {
   #failure: unknown = null;
   /** Aborted when the session is over: whatever still loads or waits ends with it. */
   readonly #end = new AbortController();
+  /** Aborts some time after the stop: until then the work in hand may come to its end. */
+  readonly #deadline = new AbortController();
   /** The states of tables quarantined so far: stored before a position behind their last change is. */
   #quarantining: Promise<unknown> = Promise.resolve();
 
@@ -68,6 +72,8 @@ export class Session {
     this.#prepared = prepared;
     this.#options = options;
     const { copy, layouts, checkpoint } = prepared;
+    const startDeadline = (): void => void setTimeout(() => this.#deadline.abort(), LAST_WORK_MS).unref();
+    options.signal.addEventListener('abort', startDeadline, { once: true });
     this.#patience = {
       signal: AbortSignal.any([options.signal, this.#end.signal]),
       onRetry: (error, attempt, delayMs) => this.#onRetry(error, attempt, delayMs),
@@ -90,7 +96,7 @@ export class Session {
       onQuarantine: (layout) => this.#accumulator.exclude(layout.table.oid),
     });
     this.#applier = new Applier(copy, checkpoint, {
-      patience: this.#patience,
+      patience: { ...this.#patience, signal: AbortSignal.any([this.#end.signal, this.#deadline.signal]) },
       events: {
         onIncomplete: (batch, rows) => this.#onIncomplete(batch, rows),
         beforeTruncate: async ({ tables }) =>
@@ -135,9 +141,10 @@ export class Session {
   async run(): Promise<void> {
     const stream = this.#stream;
     if (stream === null) throw new AppError('INTERNAL', 'the session is not open');
-    const loading = this.#load();
+    let loading: Promise<void> = Promise.resolve();
     try {
       await this.#applier.takeOver(this.#recoverUntil !== null);
+      loading = this.#load();
       await this.#loop(stream);
     } finally {
       // Before the load is waited for: it would go on to its end, and nothing would be streamed meanwhile.
@@ -344,9 +351,14 @@ export class Session {
   }
 }
 
-/** The position up to which an earlier session may have applied changes; null when nothing is in doubt. */
+/**
+ * The position up to which an earlier session may have applied changes; null when nothing is in doubt. A recovery
+ * that had come to its end without reconciling is done again, though the stream has nothing more for it.
+ */
 function recoverUntil({ checkpoint, sourceLsn }: Prepared): Lsn | null {
-  const { plannedLsn, rollupsLive, appliedLsn } = checkpoint;
+  const { plannedLsn, rollupsLive, appliedLsn, recovering, dirty } = checkpoint;
+  if (!rollupsLive) return null;
   const until = plannedLsn < sourceLsn ? plannedLsn : sourceLsn;
-  return rollupsLive && until > appliedLsn ? until : null;
+  if (until > appliedLsn) return until;
+  return recovering || !isClean(dirty) ? appliedLsn : null;
 }

@@ -93,10 +93,27 @@ export async function dropSlot(client: pg.Client | pg.Pool, name: string): Promi
   }
 }
 
-/** The position where the next WAL record will be written: what was committed before this call lies below it. */
+/** Bytes of the header of a WAL page, and of the first page of a segment (xlog_internal.h: SizeOfXLogShortPHD, -LongPHD). */
+const PAGE_HEADER_BYTES = 24n;
+const SEGMENT_HEADER_BYTES = 40n;
+
+/** The end of the WAL: what was committed before this call lies below it, and a stream that has caught up reaches it. */
 export async function currentLsn(client: pg.Client | pg.Pool): Promise<Lsn> {
-  const [row] = await pgRows(client, 'SELECT pg_current_wal_insert_lsn() AS lsn');
-  return parseLsn(row!['lsn']!);
+  const [row] = await pgRows(
+    client,
+    `SELECT pg_current_wal_insert_lsn() AS lsn, current_setting('wal_block_size') AS page,
+            (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size') AS segment`,
+  );
+  return withoutHeader(parseLsn(row!['lsn']!), { page: BigInt(row!['page']!), segment: BigInt(row!['segment']!) });
+}
+
+/**
+ * Where WAL ends at a page boundary, the server tells the place of the next record, behind the header of a page
+ * that is not written yet: no stream ever reaches that on an idle server.
+ */
+export function withoutHeader(lsn: Lsn, size: { page: bigint; segment: bigint }): Lsn {
+  if (lsn % size.segment === SEGMENT_HEADER_BYTES) return lsn - SEGMENT_HEADER_BYTES;
+  return lsn % size.page === PAGE_HEADER_BYTES ? lsn - PAGE_HEADER_BYTES : lsn;
 }
 
 /** A session whose transaction is waited for. */
