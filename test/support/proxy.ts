@@ -21,6 +21,8 @@ export interface Proxy extends AsyncDisposable {
   hold(text: string): Hold;
   /** Counts the requests that contain the text, from now on. */
   count(text: string): () => number;
+  /** The next request that contains the text is served, and its answer lost with the connection. Tells how many were. */
+  loseAnswer(text: string): () => number;
   /** Cuts all connections; new ones are served. */
   cut(): void;
 }
@@ -31,7 +33,13 @@ interface Held {
   readonly resume: (() => void)[];
 }
 
+interface Loss {
+  readonly text: string;
+  hits: number;
+}
+
 interface Wire {
+  readonly losses: Set<Loss>;
   readonly holds: Set<Held>;
   readonly counts: Set<{ readonly text: string; hits: number }>;
   readonly sockets: Set<Socket>;
@@ -42,7 +50,7 @@ export async function openProxy(target: string): Promise<Proxy> {
   const url = new URL(target);
   const port = Number(url.port);
   const host = url.hostname;
-  const wire: Wire = { holds: new Set(), counts: new Set(), sockets: new Set() };
+  const wire: Wire = { losses: new Set(), holds: new Set(), counts: new Set(), sockets: new Set() };
   let accepted = 0;
   const server = createServer((client) => {
     accepted++;
@@ -63,6 +71,11 @@ export async function openProxy(target: string): Promise<Proxy> {
       const counter = { text, hits: 0 };
       wire.counts.add(counter);
       return () => counter.hits;
+    },
+    loseAnswer: (text) => {
+      const loss: Loss = { text, hits: 0 };
+      wire.losses.add(loss);
+      return () => loss.hits;
     },
     cut,
     [Symbol.asyncDispose]: async () => {
@@ -91,8 +104,14 @@ function holdAt(text: string, holds: Set<Held>): Hold {
  */
 function join(client: Socket, server: Socket, wire: Wire): void {
   let isHeld = false;
+  let isLosing = false;
   const waiting: Buffer[] = [];
   const forward = (bytes: Buffer): void => {
+    const loss = [...wire.losses].find(({ text, hits }) => hits === 0 && bytes.includes(text));
+    if (loss !== undefined) {
+      loss.hits++;
+      isLosing = true;
+    }
     for (const counter of wire.counts) if (bytes.includes(counter.text)) counter.hits++;
     waiting.push(bytes);
     drain();
@@ -117,7 +136,10 @@ function join(client: Socket, server: Socket, wire: Wire): void {
     });
   };
   client.on('data', forward);
-  server.on('data', (bytes: Buffer) => client.write(bytes));
+  server.on('data', (bytes: Buffer) => {
+    if (isLosing) client.destroy();
+    else client.write(bytes);
+  });
   client.on('close', () => {
     wire.sockets.delete(client);
     if (!isHeld) server.end();
