@@ -7,6 +7,8 @@
 export interface PacingInput {
   /** ms since the last batch was begun. */
   readonly sinceLastFlushMs: number;
+  /** ms that the last batch took to apply. */
+  readonly lastApplyMs: number;
   /** Row changes in the last batch and in the open one. */
   readonly lastChanges: number;
   readonly openChanges: number;
@@ -20,6 +22,13 @@ export interface PacingInput {
 const BULK_CHANGES = 3_000;
 /** ms between batches under backlog. */
 const BULK_INTERVAL_MS = 200;
+/**
+ * Under steady traffic (so many changes in a batch) there lies between the starts of two batches so many times what
+ * the last one took: on a busy machine inserts take longer, and as many of them would make it busier still.
+ */
+const STEADY_CHANGES = 8;
+const APPLY_SHARE = 2;
+const MAX_APPLY_INTERVAL_MS = 250;
 /** Parts that merges handle without help, and the number that must never be reached. */
 const CALM_PARTS = 60;
 const MAX_PARTS = 240;
@@ -29,7 +38,9 @@ const MAX_INTERVAL_MS = 2_000;
 export function flushDelayMs(input: PacingInput): number {
   const isBulk = Math.max(input.lastChanges, input.openChanges) >= BULK_CHANGES;
   const base = isBulk ? Math.max(BULK_INTERVAL_MS, input.minIntervalMs) : input.minIntervalMs;
-  return Math.max(base, partsIntervalMs(input.activeParts)) - input.sinceLastFlushMs;
+  const isSteady = input.lastChanges >= STEADY_CHANGES;
+  const share = isSteady ? Math.min(MAX_APPLY_INTERVAL_MS, APPLY_SHARE * input.lastApplyMs) : 0;
+  return Math.max(base, share, partsIntervalMs(input.activeParts)) - input.sinceLastFlushMs;
 }
 
 /** 0 while merges keep up, rising to 2 s as the parts near their limit. */

@@ -57,6 +57,7 @@ export class Session {
   #changes = 0;
   #lastChanges = 0;
   #lastFlushAt = 0;
+  #lastApplyMs = 0;
   #lastStoreAt = 0;
   #lastPartsAt = 0;
   #activeParts = 0;
@@ -199,6 +200,7 @@ export class Session {
   #flushDelayMs(): number {
     return flushDelayMs({
       sinceLastFlushMs: performance.now() - this.#lastFlushAt,
+      lastApplyMs: this.#lastApplyMs,
       lastChanges: this.#lastChanges,
       openChanges: this.#accumulator.openChanges,
       activeParts: this.#activeParts,
@@ -209,6 +211,7 @@ export class Session {
   async #apply(work: Work): Promise<void> {
     this.#lastFlushAt = performance.now();
     await this.#applier.apply(work, () => this.#accumulator.queue.length > 0 || this.#accumulator.isReady);
+    this.#lastApplyMs = performance.now() - this.#lastFlushAt;
     if (work.kind === 'batch') {
       this.#changes += work.changes;
       this.#lastChanges = work.changes;
