@@ -158,7 +158,43 @@ async function copyBuckets(ch: TemporaryClickHouse): Promise<string[]> {
   return rows.map((row) => `${row.campaign} ${row.at} ${row.i} ${row.c}`).toSorted();
 }
 
-/** Everything that differs between the ad source and its copy: mirrors, rollups against both. Empty when equal. */
+/** Versions called current that are not the mirror's rows, and the other way round. */
+async function historyDifferences(ch: TemporaryClickHouse, table: 'advertiser' | 'campaign'): Promise<string[]> {
+  const { database } = ch;
+  const columns = table === 'campaign' ? 'id, name, bid, budget, start_date, end_date, advertiser_id' : 'id, name';
+  const current = `SELECT ${columns} FROM ${database}.${table}_versions WHERE is_current`;
+  const mirror = `SELECT ${columns} FROM ${database}.${table}_current`;
+  const rows = await ch.client.rows<{ id: number }>(
+    `SELECT id FROM (SELECT *, count() AS n FROM (${current} UNION ALL ${mirror}) GROUP BY ALL) WHERE n != 2`,
+  );
+  return rows.map(({ id }) => `history of ${table} ${id} does not end with its row`);
+}
+
+/** Campaigns of which the KPI view counts other events than the source has. */
+async function kpiDifferences(pg: TemporaryPostgres, ch: TemporaryClickHouse): Promise<string[]> {
+  const source = await pgRows(
+    pg.client,
+    `SELECT campaign_id AS id, count(*) FILTER (WHERE fact = 'i') AS impressions, count(*) FILTER (WHERE fact = 'c') AS clicks
+     FROM (SELECT 'i' AS fact, campaign_id FROM impressions UNION ALL SELECT 'c', campaign_id FROM clicks) events GROUP BY 1`,
+  );
+  const copy = await ch.client.rows<{ id: number | null; impressions: string; clicks: string }>(
+    `SELECT campaign_id AS id, impressions + undated_impressions AS impressions, clicks + undated_clicks AS clicks
+     FROM ${ch.database}.kpi_ctr(from = '1900-01-01', to = '2299-12-31') WHERE impressions != 0 OR clicks != 0`,
+  );
+  const lines = (rows: readonly { [name: string]: unknown }[]): string[] =>
+    rows.map((row) =>
+      JSON.stringify(
+        [row['id'], row['impressions'], row['clicks']].map((value) => (value === null ? null : String(value))),
+      ),
+    );
+  const [wanted, found] = [new Set(lines(source)), new Set(lines(copy))];
+  return [...wanted]
+    .filter((line) => !found.has(line))
+    .concat([...found].filter((line) => !wanted.has(line)))
+    .map((line) => `kpi_ctr: ${line}`);
+}
+
+/** Everything that differs between the ad source and its copy: mirrors, rollups against both, history, KPIs. Empty when equal. */
 export async function adDifferences(pg: TemporaryPostgres, ch: TemporaryClickHouse): Promise<string[]> {
   const found: string[] = [];
   for (const table of ['advertiser', 'campaign', 'impressions', 'clicks'])
@@ -169,6 +205,8 @@ export async function adDifferences(pg: TemporaryPostgres, ch: TemporaryClickHou
   found.push(...copy.filter((bucket) => !inSource.has(bucket)).map((bucket) => `rollup has ${bucket}`));
   const wrong = await differences(ch.client, { database: ch.database, internal: ch.internal });
   if (wrong > 0) found.push(`${wrong} rollup buckets differ from the mirrors`);
+  for (const table of ['advertiser', 'campaign'] as const) found.push(...(await historyDifferences(ch, table)));
+  found.push(...(await kpiDifferences(pg, ch)));
   return found;
 }
 
