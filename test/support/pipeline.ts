@@ -172,7 +172,7 @@ async function historyDifferences(ch: TemporaryClickHouse, table: 'advertiser' |
 
 /** Campaigns of which the KPI view counts other events than the source has. */
 async function kpiDifferences(pg: TemporaryPostgres, ch: TemporaryClickHouse): Promise<string[]> {
-  const source = await pgRows(
+  const source = await pgRows<{ id: string | null; impressions: string; clicks: string }>(
     pg.client,
     `SELECT campaign_id AS id, count(*) FILTER (WHERE fact = 'i') AS impressions, count(*) FILTER (WHERE fact = 'c') AS clicks
      FROM (SELECT 'i' AS fact, campaign_id FROM impressions UNION ALL SELECT 'c', campaign_id FROM clicks) events GROUP BY 1`,
@@ -181,12 +181,8 @@ async function kpiDifferences(pg: TemporaryPostgres, ch: TemporaryClickHouse): P
     `SELECT campaign_id AS id, impressions + undated_impressions AS impressions, clicks + undated_clicks AS clicks
      FROM ${ch.database}.kpi_ctr(from = '1900-01-01', to = '2299-12-31') WHERE impressions != 0 OR clicks != 0`,
   );
-  const lines = (rows: readonly { [name: string]: unknown }[]): string[] =>
-    rows.map((row) =>
-      JSON.stringify(
-        [row['id'], row['impressions'], row['clicks']].map((value) => (value === null ? null : String(value))),
-      ),
-    );
+  const lines = (rows: readonly Record<'id' | 'impressions' | 'clicks', string | number | null>[]): string[] =>
+    rows.map((row) => `${row.id} ${row.impressions} ${row.clicks}`);
   const [wanted, found] = [new Set(lines(source)), new Set(lines(copy))];
   return [...wanted]
     .filter((line) => !found.has(line))
