@@ -74,7 +74,7 @@ export interface Piece extends Patience {
  *
  * @returns True when the first attempt succeeded: then it is in exactly once. False: it is in the mirrors
  *   exactly (they fold by key and version), and the rollups it touches are to be reconciled.
- * @throws the abort of `signal`, nothing else.
+ * @throws the abort of `signal`, and errors that no server gave: they would come again.
  */
 export async function insertPiece(clickhouse: ClickHouse, piece: Piece): Promise<boolean> {
   let attempts = 0;

@@ -72,12 +72,9 @@ export class Accumulator implements ChangeSink {
     return this.#transaction !== null;
   }
 
-  /** Changes not yet cut, and bytes of the open batch. */
+  /** Changes not yet cut. */
   get openChanges(): number {
     return this.#batch.changes;
-  }
-  get openBytes(): number {
-    return this.#batch.byteLength;
   }
   /** True when something waits to be cut or applied. */
   get hasWork(): boolean {

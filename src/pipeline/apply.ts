@@ -40,6 +40,8 @@ const STORE_INTERVAL_MS = 500;
 export interface ApplierEvents {
   /** Rows of a loading table that wait for unchanged TOAST values. */
   readonly onIncomplete: (batch: TableBatch, rows: readonly { row: number; key: Key }[]) => Promise<void>;
+  /** Old states that the mirror did not have although it should: it differs from the source. */
+  readonly onAbsent: (batch: TableBatch, rows: number) => void;
   /** Called before a mirror is emptied: chunks in flight must have come to rest when it resolves. */
   readonly beforeTruncate: (work: TruncateWork) => Promise<void>;
   readonly afterTruncate: (work: TruncateWork) => Promise<void>;
@@ -51,11 +53,6 @@ export class Applier {
   state: Checkpoint;
   /** Position up to which the applied state is stored: what may be confirmed. */
   durableLsn: Lsn;
-  /** Inserts whose first attempt failed, and buckets corrected since the start. */
-  uncertainInserts = 0;
-  correctedBuckets = 0;
-  /** Old states that the mirror did not have although it should. */
-  absentRows = 0;
 
   readonly #copy: Copy;
   readonly #events: ApplierEvents;
@@ -182,7 +179,7 @@ export class Applier {
     if (!table.isOpen) return;
     const fetched = table.wanted.size === 0 ? NOTHING_FETCHED : await this.#retry(() => this.#fetch(table));
     const { incomplete, absent } = table.resolve(fetched);
-    if (table.mode === 'deltas') this.absentRows += absent;
+    if (table.mode === 'deltas' && absent > 0) this.#events.onAbsent(table, absent);
     if (incomplete.length > 0) await this.#events.onIncomplete(table, incomplete);
   }
 
@@ -247,7 +244,6 @@ export class Applier {
       names: this.#copy.names,
       ...this.#patience,
     });
-    if (!certain) this.uncertainInserts++;
     return certain;
   }
 
@@ -286,10 +282,9 @@ export class Applier {
 
   async #reconcile(dirty: DirtyBuckets): Promise<void> {
     if (isClean(dirty)) return;
-    const corrected = await this.#retry(() =>
+    await this.#retry(() =>
       reconcile(this.#copy.clickhouse, this.#copy.names, dirty, { signal: this.#patience.signal }),
     );
-    this.correctedBuckets += corrected;
   }
 
   async #write(state: Checkpoint, patience = this.#patience): Promise<void> {

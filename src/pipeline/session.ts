@@ -100,6 +100,11 @@ export class Session {
       patience: { ...this.#patience, signal: AbortSignal.any([this.#end.signal, this.#deadline.signal]) },
       events: {
         onIncomplete: (batch, rows) => this.#onIncomplete(batch, rows),
+        onAbsent: ({ layout }, rows) =>
+          options.log.error(
+            { table: tableLabel(layout.table), rows },
+            'the mirror lacks rows that the source has changed',
+          ),
         beforeTruncate: async ({ tables }) =>
           void (await Promise.all(tables.map(({ table }) => this.#loader.rest(table)))),
         afterTruncate: async ({ tables }) => tables.forEach(({ table }) => this.#loader.restart(table)),
