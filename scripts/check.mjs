@@ -24,7 +24,20 @@ const ROOMS = {
   kpi: ['model', 'destination', 'telemetry'],
   generator: ['model', 'source', 'telemetry'],
   pipeline: ['model', 'config', 'codec', 'source', 'destination', 'telemetry'],
-  cli: ['model', 'telemetry', 'config', 'codec', 'engines', 'source', 'destination', 'kpi', 'generator', 'pipeline'],
+  chaos: ['model', 'telemetry', 'config', 'codec', 'engines', 'source', 'destination', 'kpi', 'generator', 'pipeline'],
+  cli: [
+    'model',
+    'telemetry',
+    'config',
+    'codec',
+    'engines',
+    'source',
+    'destination',
+    'kpi',
+    'generator',
+    'pipeline',
+    'chaos',
+  ],
 };
 
 const MAX_LINES = 400;

@@ -1,9 +1,10 @@
 /** The ad schema end to end: load, every kind of change, restart; source, mirrors and rollups equal at each step. */
 import { expect, test } from 'vitest';
+import { adDifferences } from '../src/chaos/compare.ts';
 import { pgRows } from '../src/source/connection.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { temporaryClickHouse } from './support/databases.ts';
-import { adDifferences, startPipeline } from './support/pipeline.ts';
+import { startPipeline } from './support/pipeline.ts';
 
 const ROWS = `
   INSERT INTO advertiser (name) VALUES ('A'), ('B'), ('C');

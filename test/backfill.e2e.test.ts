@@ -1,11 +1,12 @@
 /** The load while changes stream: what makes it exact, each mechanism by the case that needs it. */
 import type { Client } from 'pg';
 import { expect, test } from 'vitest';
+import { adDifferences, tableDifferences } from '../src/chaos/compare.ts';
 import { connectPostgres, pgRows } from '../src/source/connection.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { temporaryClickHouse, temporaryPostgres, type TemporaryClickHouse } from './support/databases.ts';
-import { adDifferences, applied, startPipeline, tableDifferences } from './support/pipeline.ts';
-import { openProxy } from './support/proxy.ts';
+import { applied, startPipeline } from './support/pipeline.ts';
+import { openProxy } from '../src/chaos/proxy.ts';
 import { checkpointOf, chunksOf, storedRows, tableState } from './support/tables.ts';
 import { waitFor } from './support/wait.ts';
 

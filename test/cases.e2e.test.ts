@@ -1,13 +1,14 @@
 /** Cases that incremental copies get wrong, each through a running pipeline: mirrors, rollups and key figures against the source. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { adDifferences } from '../src/chaos/compare.ts';
 import { runTraffic } from '../src/generator/traffic.ts';
 import type { KpiName } from '../src/kpi/definitions.ts';
 import { queryKpi } from '../src/kpi/query.ts';
 import { connectPostgres, pgRows } from '../src/source/connection.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { temporaryClickHouse, type TemporaryClickHouse, type TemporaryPostgres } from './support/databases.ts';
-import { adDifferences, applied, type RunningPipeline, startPipeline } from './support/pipeline.ts';
-import { openProxy, STORED_STATE } from './support/proxy.ts';
+import { applied, type RunningPipeline, startPipeline } from './support/pipeline.ts';
+import { openProxy, STORED_STATE } from '../src/chaos/proxy.ts';
 import { tableState } from './support/tables.ts';
 import { waitFor } from './support/wait.ts';
 

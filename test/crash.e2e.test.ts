@@ -3,12 +3,12 @@
  * every fail point was met (one that is never met tests nothing).
  */
 import { expect, test } from 'vitest';
+import { adDifferences } from '../src/chaos/compare.ts';
 import { FAIL_POINTS, type FailPoint } from '../src/pipeline/fail-points.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { temporaryClickHouse, type TemporaryPostgres } from './support/databases.ts';
-import { adDifferences } from './support/pipeline.ts';
 import { PipelineProcess } from './support/process.ts';
-import { FIRST_ROWS } from './support/random-changes.ts';
+import { FIRST_ROWS } from '../src/chaos/random-sessions.ts';
 
 /** Points that are met while the tables are loaded; the others only afterwards. */
 const WHILE_LOADING = new Set<FailPoint>(['chunk-landed', 'loaded', 'rollups-built']);

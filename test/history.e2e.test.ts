@@ -1,5 +1,6 @@
 /** Every version of campaigns and advertisers, and what events cost by them: equal to a source that kept an audit itself. */
 import { expect, test } from 'vitest';
+import { adDifferences } from '../src/chaos/compare.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import {
   auditedSpend,
@@ -9,10 +10,10 @@ import {
   instant,
   keptVersions,
   startAudit,
-} from './support/audit.ts';
+} from '../src/chaos/audit.ts';
 import { temporaryClickHouse, type TemporaryClickHouse, type TemporaryPostgres } from './support/databases.ts';
-import { adDifferences, startPipeline } from './support/pipeline.ts';
-import { openProxy, STORED_STATE } from './support/proxy.ts';
+import { startPipeline } from './support/pipeline.ts';
+import { openProxy, STORED_STATE } from '../src/chaos/proxy.ts';
 
 const ROWS = `INSERT INTO advertiser (name) VALUES ('A'), ('B');
   INSERT INTO campaign (name, bid, budget, advertiser_id) VALUES ('one', 1, 10, 1), ('two', 2, 20, 1), ('three', 3.33, 30, 2), ('four', 0.07, 40, NULL)`;

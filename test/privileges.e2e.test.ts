@@ -1,10 +1,11 @@
 /** What the README asks of the source's role is enough: no superuser, no ownership. */
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { adDifferences } from '../src/chaos/compare.ts';
 import { pgIdent } from '../src/model/quote.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { temporaryClickHouse } from './support/databases.ts';
-import { adDifferences, startPipeline } from './support/pipeline.ts';
+import { startPipeline } from './support/pipeline.ts';
 
 test('a role with REPLICATION and SELECT replicates, when the owner has made the publication', async () => {
   await using pg = await temporaryAdSource();

@@ -1,10 +1,11 @@
 /** One table's trouble stays with that table: it is told, and the others go on. */
 import { expect, test } from 'vitest';
+import { tableDifferences } from '../src/chaos/compare.ts';
 import { pgRows } from '../src/source/connection.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { temporaryClickHouse, temporaryPostgres, type TemporaryClickHouse } from './support/databases.ts';
-import { startPipeline, tableDifferences } from './support/pipeline.ts';
-import { openProxy } from './support/proxy.ts';
+import { startPipeline } from './support/pipeline.ts';
+import { openProxy } from '../src/chaos/proxy.ts';
 import { tableState, tableStates } from './support/tables.ts';
 
 const TABLES = `CREATE TABLE good (id int PRIMARY KEY, n int); CREATE TABLE bad (id int PRIMARY KEY, at timestamp, due timestamp NOT NULL DEFAULT '2026-01-01');

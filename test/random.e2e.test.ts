@@ -6,12 +6,13 @@
  */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { adDifferences } from '../src/chaos/compare.ts';
 import { FAIL_POINTS } from '../src/pipeline/fail-points.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { temporaryClickHouse } from './support/databases.ts';
-import { adDifferences } from './support/pipeline.ts';
 import { PipelineProcess } from './support/process.ts';
-import { arbitrarySteps, FIRST_ROWS, RandomSessions, type Step } from './support/random-changes.ts';
+import { FIRST_ROWS, RandomSessions, type Step } from '../src/chaos/random-sessions.ts';
+import { arbitrarySteps } from './support/random-changes.ts';
 
 /** How a process ends: at a fail point it comes to, or from outside after some steps. */
 const arbitraryFault = fc.oneof(

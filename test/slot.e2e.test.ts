@@ -1,5 +1,6 @@
 /** One writer, one source, one slot: what does not belong together is refused, and an idle publication holds no WAL. */
 import { expect, test } from 'vitest';
+import { tableDifferences } from '../src/chaos/compare.ts';
 import { pgRows } from '../src/source/connection.ts';
 import { currentLsn, inspectSlot } from '../src/source/slot.ts';
 import {
@@ -8,7 +9,7 @@ import {
   type TemporaryClickHouse,
   type TemporaryPostgres,
 } from './support/databases.ts';
-import { startPipeline, tableDifferences } from './support/pipeline.ts';
+import { startPipeline } from './support/pipeline.ts';
 import { checkpointOf, tableStates } from './support/tables.ts';
 import { waitFor } from './support/wait.ts';
 

@@ -1,9 +1,10 @@
 /** Values that PostgreSQL leaves out of an update because they are stored out of line and did not change. */
 import { expect, test } from 'vitest';
+import { tableDifferences } from '../src/chaos/compare.ts';
 import { TableStateStore } from '../src/destination/table-state.ts';
 import { temporaryClickHouse, temporaryPostgres } from './support/databases.ts';
-import { applied, startPipeline, tableDifferences } from './support/pipeline.ts';
-import { openProxy } from './support/proxy.ts';
+import { applied, startPipeline } from './support/pipeline.ts';
+import { openProxy } from '../src/chaos/proxy.ts';
 
 /** 200 rows in 20 full blocks, each with 3,200 bytes out of line; with `SMALL` two blocks to a chunk. */
 const ROWS = `CREATE TABLE doc (id int PRIMARY KEY, n int NOT NULL, pad char(700) NOT NULL, body text, note text);

@@ -1,10 +1,11 @@
 /** Inserts of which nobody knows whether they arrived: the server took them, the answer was lost. */
 import { expect, test } from 'vitest';
+import { adDifferences } from '../src/chaos/compare.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { temporaryClickHouse } from './support/databases.ts';
-import { adDifferences, startPipeline } from './support/pipeline.ts';
-import { openProxy } from './support/proxy.ts';
-import { FIRST_ROWS } from './support/random-changes.ts';
+import { startPipeline } from './support/pipeline.ts';
+import { openProxy } from '../src/chaos/proxy.ts';
+import { FIRST_ROWS } from '../src/chaos/random-sessions.ts';
 
 test.each(['impressions_in', 'clicks_in', 'campaign_in', 'checkpoint', 'RELOAD'])(
   'GIVEN a live copy WHEN the answer to a request about %s is lost THEN it is sent again and counts once',

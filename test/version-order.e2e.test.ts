@@ -1,9 +1,10 @@
 /** The order of a key's changes is that of their commits, whatever the order of their records in the WAL. */
 import { expect, test } from 'vitest';
+import { tableDifferences } from '../src/chaos/compare.ts';
 import { connectPostgres, pgRows } from '../src/source/connection.ts';
 import { temporaryClickHouse, temporaryPostgres } from './support/databases.ts';
-import { startPipeline, tableDifferences } from './support/pipeline.ts';
-import { openProxy } from './support/proxy.ts';
+import { startPipeline } from './support/pipeline.ts';
+import { openProxy } from '../src/chaos/proxy.ts';
 import { waitFor } from './support/wait.ts';
 
 /**

@@ -10,7 +10,7 @@ import {
   oracleCtr,
   oracleDelivery,
   oracleSpend,
-} from '../../test/support/kpi-oracle.ts';
+} from '../chaos/kpi-oracle.ts';
 import { differences, reloadPrices } from '../destination/rollups.ts';
 import { pgRows } from '../source/connection.ts';
 import { type KpiName, KPIS } from './definitions.ts';

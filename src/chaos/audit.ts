@@ -1,6 +1,6 @@
 /** What a source with triggers would have recorded: the truth that history and spend are compared with. */
-import { pgRows } from '../../src/source/connection.ts';
-import type { TemporaryClickHouse, TemporaryPostgres } from './databases.ts';
+import { pgRows } from '../source/connection.ts';
+import type { CopySide, SourceSide } from './compare.ts';
 
 /**
  * `audit.version` gets every state of advertiser and campaign in commit order (the tests that use it commit one
@@ -27,12 +27,12 @@ const SETUP = `
   ALTER TABLE impressions DROP CONSTRAINT impressions_campaign_id_fkey; ALTER TABLE clicks DROP CONSTRAINT clicks_campaign_id_fkey`;
 
 /** Begins to record. Call it before the pipeline starts. */
-export async function startAudit(pg: TemporaryPostgres): Promise<void> {
+export async function startAudit(pg: SourceSide): Promise<void> {
   await pg.client.query(SETUP);
 }
 
 /** An instant of the source's clock, after everything that was committed before the call. */
-export async function instant(pg: TemporaryPostgres): Promise<string> {
+export async function instant(pg: SourceSide): Promise<string> {
   const [row] = await pgRows(
     pg.client,
     `SELECT to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US') AS t`,
@@ -57,7 +57,7 @@ const VALUES = {
 };
 
 /** All states in order, per id. */
-export async function auditedVersions(pg: TemporaryPostgres, table: keyof typeof VALUES): Promise<AuditedVersion[]> {
+export async function auditedVersions(pg: SourceSide, table: keyof typeof VALUES): Promise<AuditedVersion[]> {
   const rows = await pgRows(
     pg.client,
     `SELECT id, CASE WHEN gone THEN 'gone' ELSE ${VALUES[table].pg} END AS values, to_char(at, 'YYYY-MM-DD HH24:MI:SS.US') AS at
@@ -69,7 +69,7 @@ export async function auditedVersions(pg: TemporaryPostgres, table: keyof typeof
 
 /** The same from the history of the copy. */
 export async function keptVersions(
-  ch: TemporaryClickHouse,
+  ch: CopySide,
   table: keyof typeof VALUES,
 ): Promise<{ id: number; values: string }[]> {
   return await ch.client.rows(
@@ -79,7 +79,7 @@ export async function keptVersions(
 
 /** Versions with the times they were in force. */
 export async function datedVersions(
-  ch: TemporaryClickHouse,
+  ch: CopySide,
   table: keyof typeof VALUES,
 ): Promise<{ id: number; values: string; valid_from: string | null; valid_to: string | null }[]> {
   return await ch.client.rows(
@@ -94,7 +94,7 @@ const PRICE = `CASE WHEN e.campaign_id IS NULL OR e.created_at IS NULL THEN 0 EL
     (SELECT (v.state ->> 'bid')::numeric FROM audit.version v WHERE v.tbl = 'campaign' AND NOT v.gone AND v.id = e.campaign_id ORDER BY v.seq LIMIT 1), 0) END`;
 
 /** Spend per campaign by plain SQL on the source: “campaign cpc cpm”, six decimals. */
-export async function auditedSpend(pg: TemporaryPostgres): Promise<string[]> {
+export async function auditedSpend(pg: SourceSide): Promise<string[]> {
   const rows = await pgRows(
     pg.client,
     `SELECT campaign_id, sum(cpc)::numeric(38, 6) AS cpc, sum(cpm)::numeric(38, 6) AS cpm FROM (
@@ -105,7 +105,7 @@ export async function auditedSpend(pg: TemporaryPostgres): Promise<string[]> {
 }
 
 /** The same from the rollup. */
-export async function copiedSpend(ch: TemporaryClickHouse): Promise<string[]> {
+export async function copiedSpend(ch: CopySide): Promise<string[]> {
   const rows = await ch.client.rows<Record<'campaign' | 'cpc' | 'cpm', string>>(
     `SELECT toString(campaign_id) AS campaign, toDecimalString(sum(spend_cpc), 6) AS cpc, toDecimalString(sum(spend_cpm), 6) AS cpm
      FROM ${ch.database}.campaign_hourly GROUP BY campaign_id HAVING sum(impressions) != 0 OR sum(clicks) != 0`,

@@ -1,6 +1,6 @@
 /** The key figures by plain SQL on PostgreSQL, over the same rows: what each result must equal. */
 import type pg from 'pg';
-import { pgRows, type TextRow } from '../../src/source/connection.ts';
+import { pgRows, type TextRow } from '../source/connection.ts';
 
 /**
  * A difficult week. Idle campaign and advertiser, campaigns without advertiser, a deleted one, budgets and bids
