@@ -5,17 +5,13 @@
  * statement of Millrace needs. Inserts go through `exec` with a raw body: the client's
  * `command({values})` inserts nothing, in silence, and its `insert` refuses Native.
  */
-import { Readable } from 'node:stream';
+import { randomUUID } from 'node:crypto';
+import { addAbortSignal, Readable } from 'node:stream';
 import { buffer as readAll } from 'node:stream/consumers';
-import {
-  type ClickHouseClient,
-  ClickHouseError,
-  type ClickHouseSettings,
-  ClickHouseLogLevel,
-  createClient,
-} from '@clickhouse/client';
-import { AppError } from '../model/errors.ts';
+import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import { AppError, isAbort } from '../model/errors.ts';
 import { redactUrl } from '../model/redact.ts';
+import { SilenceWatch } from './silence.ts';
 
 /** Settings of one statement. */
 export type Settings = Record<string, string | number>;
@@ -27,7 +23,19 @@ export type Params = Record<string, unknown>;
 export interface StatementOptions {
   params?: Params | undefined;
   settings?: Settings | undefined;
+  /** Ends it at once, whatever the server does; it may go on there. */
   signal?: AbortSignal | undefined;
+}
+
+/** Options of a connection. */
+export interface ClickHouseOptions {
+  readonly applicationName?: string;
+  /** Sent with every statement, over ours. */
+  readonly settings?: Settings;
+  /** Ends every statement: when its owner's time is over. */
+  readonly signal?: AbortSignal;
+  /** How long a request may be silent before the server is asked whether it still runs it, ms; default 10 s. */
+  readonly quietMs?: number;
 }
 
 /** ClickHouse codes that mean “not let in”: REQUIRED_PASSWORD, AUTHENTICATION_FAILED, ACCESS_DENIED. */
@@ -37,7 +45,9 @@ const AUTH_CODES = new Set(['194', '516', '497']);
  * Sent with every statement.
  * - times outside 1970–2106 must not wrap in toStartOfHour (extended results);
  * - 64-bit integers come back as strings, so that none loses digits in JSON;
- * - outer joins give NULL, not a default that looks like data.
+ * - outer joins give NULL, not a default that looks like data;
+ * - the answer begins when the statement has ended: what fails in the middle of its rows is told as an error, not as
+ *   text behind them, and the summary counts all rows written.
  */
 const ALWAYS: Settings = {
   enable_extended_results_for_datetime_functions: 1,
@@ -45,63 +55,70 @@ const ALWAYS: Settings = {
   output_format_json_quote_decimals: 1,
   join_use_nulls: 1,
   async_insert: 0,
+  wait_end_of_query: 1,
 };
+
+/** Ms until a silent request is looked after; a server that is gone is noticed within three times that. */
+const QUIET_MS = 10_000;
+/** The end of any request: nothing that Millrace asks takes longer without a byte. */
+const REQUEST_TIMEOUT_MS = 6 * 3_600_000;
+
+/** What a statement brought back. */
+interface Answer {
+  readonly body: Buffer;
+  /** Rows written, views included. */
+  readonly writtenRows: number;
+}
 
 /** A connection pool to one ClickHouse server. */
 export class ClickHouse implements AsyncDisposable {
   /** The server, without the password. */
   readonly label: string;
   readonly #client: ClickHouseClient;
+  /** Asks after silent requests: never waits for a connection that one of them holds. */
+  readonly #watchman: ClickHouseClient;
+  readonly #signal: AbortSignal | undefined;
+  readonly #quietMs: number;
 
   /** @param url `http(s)://user:password@host:port`; a database in the path is ignored: all names are qualified. */
-  constructor(url: string, options: { applicationName?: string; settings?: Settings } = {}) {
+  constructor(url: string, options: ClickHouseOptions = {}) {
     this.label = redactUrl(url);
+    this.#signal = options.signal;
+    this.#quietMs = options.quietMs ?? QUIET_MS;
     const parsed = new URL(url);
-    this.#client = createClient({
+    const common = {
       url: `${parsed.protocol}//${parsed.host}`,
       username: decodeURIComponent(parsed.username) || 'default',
       password: decodeURIComponent(parsed.password),
       application: options.applicationName ?? 'millrace',
-      request_timeout: 600_000,
-      max_open_connections: 16,
-      keep_alive: { enabled: true, idle_socket_ttl: 2_000 },
+      request_timeout: REQUEST_TIMEOUT_MS,
       clickhouse_settings: { ...ALWAYS, ...options.settings },
       log: { level: ClickHouseLogLevel.OFF },
-    });
+    };
+    const keepAlive = { enabled: true, idle_socket_ttl: 2_000 };
+    this.#client = createClient({ ...common, max_open_connections: 16, keep_alive: keepAlive });
+    this.#watchman = createClient({ ...common, keep_alive: { enabled: false } });
   }
 
   /** Runs a query and returns its rows; 64-bit integers and decimals as strings. */
   async rows<Row = Record<string, unknown>>(sql: string, options: StatementOptions = {}): Promise<Row[]> {
-    try {
-      const result = await this.#client.query({ query: sql, format: 'JSONEachRow', ...bound(options) });
-      return await result.json<Row>();
-    } catch (error) {
-      throw this.#translate(error, 'ClickHouse refused a query');
-    }
+    const { body } = await this.#ask(`${sql}\nFORMAT JSONEachRow`, { ...options, what: 'a query' });
+    const lines = body.toString().split('\n');
+    return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Row);
   }
 
   /** Runs a query that names its own FORMAT and returns the body. */
   async bytes(sql: string, options: StatementOptions = {}): Promise<Buffer> {
-    try {
-      const result = await this.#client.exec({ query: sql, ...bound(options) });
-      return await readAll(result.stream);
-    } catch (error) {
-      throw this.#translate(error, 'ClickHouse refused a query');
-    }
+    return (await this.#ask(sql, { ...options, what: 'a query' })).body;
   }
 
   /**
    * Runs a statement without a result (DDL, SYSTEM, INSERT … SELECT).
    *
-   * @returns Rows written, views included; only complete with the setting `wait_end_of_query`.
+   * @returns Rows written, views included.
    */
   async command(sql: string, options: StatementOptions = {}): Promise<number> {
-    try {
-      const { summary } = await this.#client.command({ query: sql, ...bound(options) });
-      return Number(summary?.written_rows ?? 0);
-    } catch (error) {
-      throw this.#translate(error, 'ClickHouse refused a statement');
-    }
+    return (await this.#ask(sql, { ...options, what: 'a statement' })).writtenRows;
   }
 
   /**
@@ -115,26 +132,99 @@ export class ClickHouse implements AsyncDisposable {
     body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
     options: StatementOptions = {},
   ): Promise<void> {
-    try {
-      const values = Readable.from(body, { objectMode: false });
-      const settings: Settings = { wait_end_of_query: 1, ...options.settings };
-      const result = await this.#client.exec({ query: sql, values, ...bound({ ...options, settings }) });
-      await readAll(result.stream);
-    } catch (error) {
-      throw this.#translate(error, 'ClickHouse refused an insert');
-    }
+    const values = Readable.from(body, { objectMode: false });
+    await this.#ask(sql, { ...options, what: 'an insert', values });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#client.close();
+    await Promise.all([this.#client.close(), this.#watchman.close()]);
   }
 
-  #translate(error: unknown, what: string): Error {
-    if (error instanceof Error && (error.name === 'AbortError' || error.message === 'The user aborted a request.')) {
-      return Object.assign(new Error(error.message), { name: 'AbortError' });
+  /** Every statement takes this way: it ends with its answer, its signal, or when nobody works on it any more. */
+  async #ask(sql: string, options: StatementOptions & { what: string; values?: Readable }): Promise<Answer> {
+    const request = new AbortController();
+    const end = (event: Event): void => request.abort((event.target as AbortSignal).reason);
+    const signals = [this.#signal, options.signal].filter((signal) => signal !== undefined);
+    for (const signal of signals) {
+      signal.throwIfAborted();
+      signal.addEventListener('abort', end, { once: true });
     }
-    return clickhouseError(error, `${what} (${this.label})`);
+    const queryId = randomUUID();
+    using _ = new SilenceWatch({
+      quietMs: this.#quietMs,
+      isRunning: (signal) => this.#isRunning(queryId, signal),
+      giveUp: (silentMs) => request.abort(unanswered(this.label, silentMs)),
+    });
+    try {
+      return await untilAborted(this.#send(sql, { ...options, queryId, signal: request.signal }), request.signal);
+    } catch (error) {
+      if (request.signal.aborted) throw abortOf(request.signal);
+      throw clickhouseError(error, `ClickHouse refused ${options.what} (${this.label})`);
+    } finally {
+      for (const signal of signals) signal.removeEventListener('abort', end);
+      // Destroyed, a body that is not sent yet goes nowhere.
+      options.values?.destroy();
+    }
   }
+
+  async #send(
+    sql: string,
+    options: StatementOptions & { queryId: string; signal: AbortSignal; values?: Readable },
+  ): Promise<Answer> {
+    const { params, settings, values, signal } = options;
+    const result = await this.#client.exec({
+      query: sql,
+      query_id: options.queryId,
+      abort_signal: signal,
+      ...(values === undefined ? {} : { values }),
+      ...(params === undefined ? {} : { query_params: params }),
+      ...(settings === undefined ? {} : { clickhouse_settings: settings }),
+    });
+    const body = await readAll(addAbortSignal(signal, result.stream));
+    return { body, writtenRows: Number(result.summary?.written_rows ?? 0) };
+  }
+
+  /** Whether the server runs a request of ours. What refuses to say so is alive at least. */
+  async #isRunning(queryId: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      const result = await this.#watchman.query({
+        query: 'SELECT 1 FROM system.processes WHERE query_id = {id:String}',
+        query_params: { id: queryId },
+        format: 'TabSeparated',
+        abort_signal: signal,
+      });
+      return (await untilAborted(result.text(), signal)) !== '';
+    } catch (error) {
+      if (error instanceof ClickHouseError) return true;
+      throw error;
+    }
+  }
+}
+
+/** The promise, or the abort if that comes first: the official client lets go of a signal once an answer begins. */
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(abortOf(signal));
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** What an aborted statement throws: the abort itself, or why the request was given up. */
+function abortOf(signal: AbortSignal): Error {
+  const { reason } = signal;
+  if (reason instanceof AppError || isAbort(reason)) return reason;
+  return Object.assign(new Error('the statement was aborted', { cause: reason }), { name: 'AbortError' });
+}
+
+function unanswered(label: string, silentMs: number): AppError {
+  const seconds = Math.round(silentMs / 1000);
+  return new AppError('CLICKHOUSE_UNREACHABLE', `ClickHouse has not answered for ${seconds} s (${label})`);
 }
 
 /** Translates an error of the client or the server, by its code, never by text. */
@@ -149,16 +239,4 @@ export function clickhouseError(error: unknown, what: string): AppError {
   }
   const message = error instanceof Error ? error.message : String(error);
   return new AppError('CLICKHOUSE_UNREACHABLE', `${what}: ${message}`, { cause: error });
-}
-
-function bound(options: StatementOptions): {
-  query_params?: Params;
-  clickhouse_settings?: ClickHouseSettings;
-  abort_signal?: AbortSignal;
-} {
-  return {
-    ...(options.params === undefined ? {} : { query_params: options.params }),
-    ...(options.settings === undefined ? {} : { clickhouse_settings: options.settings }),
-    ...(options.signal === undefined ? {} : { abort_signal: options.signal }),
-  };
 }

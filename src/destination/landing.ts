@@ -7,7 +7,8 @@
  * deduplication log before it renames the part, so that a kill between the two loses the rows of a retry.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AppError, ERRORS, isAbort } from '../model/errors.ts';
+import { AppError } from '../model/errors.ts';
+import { mayPass } from '../model/passing.ts';
 import type { ClickHouse, Settings } from './client.ts';
 import type { Names } from './ddl.ts';
 
@@ -74,7 +75,7 @@ export interface Piece extends Patience {
  *
  * @returns True when the first attempt succeeded: then it is in exactly once. False: it is in the mirrors
  *   exactly (they fold by key and version), and the rollups it touches are to be reconciled.
- * @throws the abort of `signal`, and errors that no server gave: they would come again.
+ * @throws the abort of `signal`, and errors that would come again (see `mayPass`).
  */
 export async function insertPiece(clickhouse: ClickHouse, piece: Piece): Promise<boolean> {
   let attempts = 0;
@@ -89,7 +90,7 @@ export async function insertPiece(clickhouse: ClickHouse, piece: Piece): Promise
 /**
  * Runs something that may be repeated until it succeeds, waiting 50 ms to 5 s between attempts.
  *
- * @throws the abort of `signal`, and errors that no server gave: they would come again.
+ * @throws the abort of `signal`, and errors that would come again (see `mayPass`).
  */
 export async function untilDone<T>(action: () => Promise<T>, options: Patience): Promise<T> {
   for (let attempt = 1; ; attempt++) {
@@ -97,18 +98,10 @@ export async function untilDone<T>(action: () => Promise<T>, options: Patience):
       return await action();
     } catch (error) {
       options.signal.throwIfAborted();
-      if (isAbort(error) || !maySucceedLater(error)) throw error;
+      if (!(error instanceof AppError) || !mayPass(error)) throw error;
       const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt - 1, 10));
       options.onRetry(error, attempt, delayMs);
       await sleep(delayMs, undefined, { signal: options.signal });
     }
   }
-}
-
-/** A server may change its mind (memory, too many parts, a failed disk), our own code will not. */
-function maySucceedLater(error: unknown): boolean {
-  if (!(error instanceof AppError)) return false;
-  return (
-    ERRORS[error.code].remedy === 'retry' || error.code === 'CLICKHOUSE_FAILED' || error.code === 'POSTGRES_FAILED'
-  );
 }

@@ -17,6 +17,7 @@ import { type Patience, untilDone } from '../destination/landing.ts';
 import { type ChunkState, newTableState, type TableState } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
+import { mayPass } from '../model/passing.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type ChunkPlan, planChunks } from '../source/chunks.ts';
@@ -214,8 +215,11 @@ export class Loader {
     }
   }
 
+  /** What is wrong with this table alone costs this table: a value that does not fit, a table that is gone or altered. */
   async #onFailure(layout: TableLayout, error: unknown): Promise<void> {
-    if (!(error instanceof AppError) || error.code !== 'VALUE_UNFIT') throw error;
+    if (!(error instanceof AppError)) throw error;
+    const isOfTable = error.code === 'VALUE_UNFIT' || (error.code === 'POSTGRES_FAILED' && !mayPass(error));
+    if (!isOfTable) throw error;
     this.#options.onQuarantine(layout);
     await this.quarantine(layout, error);
   }

@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ERRORS, isAbort, AppError } from '../model/errors.ts';
+import { mayPass } from '../model/passing.ts';
 import { openCopy, prepare } from './prepare.ts';
 import type { PipelineOptions } from './options.ts';
 import { Session } from './session.ts';
@@ -51,10 +52,11 @@ export async function runPipeline(options: PipelineOptions): Promise<void> {
 
 /**
  * Whether another session may succeed. A slot that is busy may be held by our own walsender that has not yet
- * noticed that we are gone; but at the start it belongs to somebody else if that lasts.
+ * noticed that we are gone; but at the start it belongs to somebody else if that lasts. What a server refuses at the
+ * start is told at once, as somebody is there to read it; once changes have streamed, it is waited out if it may pass.
  */
 function isRetryable(error: unknown, attempt: number, hasStreamed: boolean): boolean {
   if (!(error instanceof AppError)) return false;
   if (error.code === 'SLOT_BUSY') return hasStreamed || attempt < BUSY_ATTEMPTS;
-  return ERRORS[error.code].remedy === 'retry';
+  return mayPass(error) && (hasStreamed || ERRORS[error.code].remedy === 'retry');
 }
