@@ -6,6 +6,7 @@
  * One row holds everything (see sql/clickhouse/V1__internal.sql), so a crash leaves either the old
  * state or the new one. Nobody but the holder of the replication slot writes it.
  */
+import { formatMicros } from '../model/instant.ts';
 import type { Lsn } from '../model/lsn.ts';
 import type { ClickHouse } from './client.ts';
 import { chIdent } from '../model/quote.ts';
@@ -132,11 +133,4 @@ export function mergeDirty(a: DirtyBuckets, b: DirtyBuckets): DirtyBuckets {
 function compact(dirty: DirtyBuckets): DirtyBuckets {
   const many = dirty.impressions.length + dirty.clicks.length + dirty.repriced.length > MAX_PLANNED_BUCKETS;
   return dirty.all || many ? { ...CLEAN, all: true } : dirty;
-}
-
-/** `2026-11-23 12:56:01.123456` (UTC) from µs since 1970. */
-function formatMicros(us: bigint): string {
-  const seconds = us / 1_000_000n;
-  const text = new Date(Number(seconds) * 1000).toISOString().slice(0, 19).replace('T', ' ');
-  return `${text}.${String(us % 1_000_000n).padStart(6, '0')}`;
 }

@@ -20,6 +20,8 @@ export interface LookupRequest {
   readonly keys: readonly ColumnBuffer[];
   /** Columns to fill, by name: the key columns and whatever else is wanted. */
   readonly into: ReadonlyMap<string, ColumnBuffer>;
+  /** Also rows marked as deleted (a history has them). */
+  readonly withDeleted?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -37,7 +39,7 @@ export async function lookupRows(clickhouse: ClickHouse, request: LookupRequest)
     const keyTuple = request.keyNames.map(chIdent).join(', ');
     const sql =
       `SELECT ${names.map(chIdent).join(', ')} FROM ${request.mirror} FINAL ` +
-      `WHERE (${keyTuple}) IN (${list}) AND _deleted = 0 FORMAT Native`;
+      `WHERE (${keyTuple}) IN (${list})${request.withDeleted === true ? '' : ' AND _deleted = 0'} FORMAT Native`;
     const bytes = await clickhouse.bytes(sql, { signal: request.signal, settings: { max_query_size: 100_000_000 } });
     const { rows } = decodeBlocks(bytes, (name) => {
       const column = request.into.get(name);

@@ -8,8 +8,8 @@ import type { ClickHouse } from './client.ts';
 import type { Names } from './ddl.ts';
 import { applyMigrations } from './migrations.ts';
 
-/** The file that every copy needs; the others are the ad schema's. */
-const ALWAYS_NEEDED = 'V1__internal.sql';
+/** Files that every copy needs; the others are the ad schema's. */
+const ALWAYS_NEEDED = new Set(['V1__internal.sql', 'V9__control.sql']);
 
 /** What the files are told. */
 export interface SchemaOptions {
@@ -41,6 +41,6 @@ export async function migrateClickHouse(
       dictionary_user: chLiteral(decodeURIComponent(username) || 'default'),
       dictionary_password: chLiteral(decodeURIComponent(password)),
     },
-    filter: ({ script }) => options.adSchema || script === ALWAYS_NEEDED,
+    filter: ({ script }) => options.adSchema || ALWAYS_NEEDED.has(script),
   });
 }

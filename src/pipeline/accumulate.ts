@@ -6,17 +6,20 @@
  * Batches end at commits; only a transaction larger than `maxBytes` is cut inside. A retry within this
  * process sends the same batch; one after a crash may cut elsewhere, as recovery does not depend on it.
  */
+import { CONTROL_PREFIX, type ControlMessage, decodeControl, parseSnapshot } from '../model/control.ts';
 import { AppError, isAbort } from '../model/errors.ts';
 import { formatLsn, type Lsn } from '../model/lsn.ts';
 import { tableLabel } from '../model/table.ts';
 import type {
   ChangeSink,
   DeleteTuple,
+  LogicalMessage,
   RelationMessage,
   TransactionStart,
   UpdateTuples,
   WalPosition,
 } from '../source/changes.ts';
+import { Barrier } from './barrier.ts';
 import { Batch, type TableBatchPool, type Work } from './batch.ts';
 import type { BatchMode, TableBatch, TableLayout } from './table-batch.ts';
 import { VersionOrder } from './version-order.ts';
@@ -58,6 +61,10 @@ export class Accumulator implements ChangeSink {
   #sinceSizeCheck = 0;
   #lastRelation = -1;
   #lastTable: TableBatch | null = null;
+  /** Messages to us in the open transaction. */
+  #messages: ControlMessage[] = [];
+  /** While it waits for its place, each transaction is a batch of its own. */
+  #barrier: Barrier | null = null;
 
   constructor(options: AccumulatorOptions) {
     this.#options = options;
@@ -76,6 +83,13 @@ export class Accumulator implements ChangeSink {
   get openChanges(): number {
     return this.#batch.changes;
   }
+  /** Bytes of rows held, cut or not. */
+  get byteLength(): number {
+    return this.queue.reduce(
+      (bytes, work) => bytes + (work.kind === 'batch' ? work.byteLength : 0),
+      this.#batch.byteLength,
+    );
+  }
   /** True when something waits to be cut or applied. */
   get hasWork(): boolean {
     return this.queue.length > 0 || !this.#batch.isEmpty;
@@ -91,7 +105,7 @@ export class Accumulator implements ChangeSink {
     if (!this.#batch.isEmpty) this.queue.push(this.#batch);
     this.#batch = new Batch(this.mode);
     this.#lastRelation = -1;
-    if (this.#transaction !== null) this.#batch.lastCommitLsn = this.#transaction.commitLsn;
+    if (this.#transaction !== null) this.#enter(this.#transaction);
   }
 
   /** Leaves a table out from here on. */
@@ -105,7 +119,7 @@ export class Accumulator implements ChangeSink {
     this.#skips = transaction.commitLsn < this.#options.startLsn;
     if (this.#skips) return;
     this.#versions.begin(transaction.commitLsn);
-    this.#batch.lastCommitLsn = transaction.commitLsn;
+    this.#enter(transaction);
   }
 
   commit(_commitLsn: Lsn, endLsn: Lsn): void {
@@ -117,6 +131,14 @@ export class Accumulator implements ChangeSink {
     this.#versions.commit(endLsn);
     this.#batch.endLsn = endLsn;
     this.#batch.commitTimeUs = transaction.commitTimeUs;
+    if (this.#barrier?.isWaiting === true) this.cut();
+    for (const message of this.#messages.splice(0)) this.#obey(message);
+  }
+
+  message({ transactional, prefix, content }: LogicalMessage): void {
+    if (this.#skips || !transactional || this.#transaction === null || prefix !== CONTROL_PREFIX) return;
+    const message = decodeControl(content);
+    if (message !== null) this.#messages.push(message);
   }
 
   relation(relation: RelationMessage): void {
@@ -156,8 +178,31 @@ export class Accumulator implements ChangeSink {
     this.cut();
     const version = this.#versions.next(position);
     const lsn = (BigInt(version.hi) << 32n) | BigInt(version.lo);
-    const { commitLsn, commitTimeUs } = this.#transaction;
-    this.queue.push({ kind: 'truncate', tables, lsn, commitLsn, commitTimeUs });
+    const { commitLsn, commitTimeUs, xid } = this.#transaction;
+    this.queue.push({ kind: 'truncate', tables, lsn, commitLsn, commitTimeUs, xid });
+  }
+
+  #enter({ commitLsn, xid }: TransactionStart): void {
+    this.#batch.lastCommitLsn = commitLsn;
+    this.#batch.xid = xid;
+  }
+
+  /** Does what a message says, at the end of its transaction. */
+  #obey(message: ControlMessage): void {
+    const barrier = this.#barrier;
+    if (message.kind === 'hold') {
+      barrier?.giveUp('another request came');
+      this.cut();
+      this.#barrier = new Barrier(message.id, message.maxMs);
+      this.queue.push(this.#barrier);
+    } else if (message.kind === 'repair') {
+      this.cut();
+      this.queue.push({ kind: 'repair', id: message.id });
+    } else if (barrier?.id === message.id) {
+      this.#barrier = null;
+      if (message.kind === 'snapshot') barrier.place(this.queue, parseSnapshot(message.snapshot));
+      else barrier.giveUp('it was taken back');
+    }
   }
 
   get #commitTimeUs(): bigint {

@@ -20,7 +20,7 @@ import { chIdent } from '../model/quote.ts';
 import { maxLsn, type Lsn } from '../model/lsn.ts';
 import { tableLabel } from '../model/table.ts';
 import type { Copy } from './copy.ts';
-import type { Batch, TruncateWork, Work } from './batch.ts';
+import type { Batch, TruncateWork } from './batch.ts';
 import { bucketsOf, hourOf } from './dirty.ts';
 import { failPoint } from './fail-points.ts';
 import type { FetchedRows, Key, TableBatch } from './table-batch.ts';
@@ -79,7 +79,7 @@ export class Applier {
    *
    * @param hasMore Whether other work waits when this is done: then storing the position may wait a little.
    */
-  async apply(work: Work, hasMore: () => boolean): Promise<void> {
+  async apply(work: Batch | TruncateWork, hasMore: () => boolean): Promise<void> {
     if (work.kind === 'truncate') await this.#truncate(work);
     else await this.#applyBatch(work);
     if (!hasMore() || performance.now() - this.#storedAtMs > STORE_INTERVAL_MS) await this.store();
@@ -126,6 +126,26 @@ export class Applier {
     await this.#reconcile(this.state.dirty);
     failPoint('recovered');
     await this.#write({ ...this.state, dirty: CLEAN, recovering: false, plannedLsn: this.#landedLsn + PLAN_BYTES });
+  }
+
+  /**
+   * Writes rows that were read again from the source, and computes what they touch anew. Like any batch it is planned
+   * first: a crash in the middle is found, and reconciled.
+   *
+   * @param batch Of mode `tracked`.
+   * @param dirty Buckets of the states that the mirrors had instead, and whatever else is to be computed again.
+   */
+  async repair(batch: Batch, dirty: DirtyBuckets): Promise<void> {
+    this.#batches++;
+    const touched = mergeDirty(bucketsOf(batch, 'all'), dirty);
+    const plannedLsn = maxLsn(this.state.plannedLsn, this.#landedLsn + PLAN_BYTES);
+    if (!isClean(touched))
+      await this.#write({ ...this.state, plannedLsn, dirty: mergeDirty(this.state.dirty, touched) });
+    const hasPrices = [...batch.tables.values()].some(({ layout }) => layout.role.kind === 'prices');
+    await this.#land(batch, hasPrices);
+    failPoint('landed');
+    await this.#reconcile(touched);
+    if (!isClean(touched)) await this.#write({ ...this.state, dirty: CLEAN });
   }
 
   async #applyBatch(batch: Batch): Promise<void> {

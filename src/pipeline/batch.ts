@@ -4,6 +4,7 @@
  */
 import type { UnfitPolicy } from '../codec/column.ts';
 import type { Lsn } from '../model/lsn.ts';
+import type { Barrier } from './barrier.ts';
 import { type BatchMode, TableBatch, type TableLayout } from './table-batch.ts';
 
 /** Changes to apply together. */
@@ -11,6 +12,8 @@ export class Batch {
   readonly kind = 'batch';
   readonly mode: BatchMode;
   readonly tables = new Map<number, TableBatch>();
+  /** Id of the last transaction in it, 32 bits. */
+  xid = 0;
   /** Commit position of the last transaction in it, also when that one is not complete. */
   lastCommitLsn: Lsn = 0n;
   /** Position behind the last complete transaction in it; null when there is none. */
@@ -42,6 +45,7 @@ export class Batch {
 /** A TRUNCATE: everything before it is applied first, everything after it later. */
 export interface TruncateWork {
   readonly kind: 'truncate';
+  readonly xid: number;
   readonly tables: readonly TableLayout[];
   readonly lsn: Lsn;
   /** Commit position and time of its transaction. */
@@ -49,8 +53,15 @@ export interface TruncateWork {
   readonly commitTimeUs: bigint;
 }
 
-/** What the applier takes from the queue. */
-export type Work = Batch | TruncateWork;
+/** Rows and buckets to compute again, on request (repair.ts). */
+export interface RepairWork {
+  readonly kind: 'repair';
+  /** The request. */
+  readonly id: string;
+}
+
+/** What is taken from the queue, in order. */
+export type Work = Batch | TruncateWork | Barrier | RepairWork;
 
 /** Table batches that are not in use, by relation: their memory serves the next batch. */
 export class TableBatchPool {

@@ -17,20 +17,23 @@ import { openStream, type ReplicationStream } from '../source/stream.ts';
 import { Accumulator } from './accumulate.ts';
 import { Applier } from './apply.ts';
 import { TableBatchPool, type Work } from './batch.ts';
+import { Controls } from './controls.ts';
 import { keyText } from './key-text.ts';
 import { Loader } from './load.ts';
 import { Ledger } from './ledger.ts';
 import type { PipelineOptions, PipelineProgress } from './options.ts';
-import { flushDelayMs } from './pacing.ts';
+import { Pace } from './pace.ts';
 import type { Prepared } from './prepare.ts';
+import { Repairer } from './repair.ts';
 import type { BatchMode, TableBatch, TableLayout } from './table-batch.ts';
 import { Wake } from './wake.ts';
 
 /** Cut batches that may wait while one is being applied; then the stream pauses. */
 const MAX_QUEUED = 2;
-/** How often an idle position is stored, and parts are counted, ms. */
+/** While a request holds the loop, so many times the bytes of a batch may wait: behind them lies what it waits for. */
+const HELD_BATCHES = 4;
+/** How often an idle position is stored, ms. */
 const IDLE_STORE_MS = 1_000;
-const PARTS_INTERVAL_MS = 1_000;
 /** How often the server is asked for its position while something waits for one, ms. */
 const POSITION_POLL_MS = 100;
 /** When it is stopped: how long the work in hand may take to its end, and the last store, ms. */
@@ -50,17 +53,14 @@ export class Session {
   readonly #loader: Loader;
   readonly #applier: Applier;
   readonly #accumulator: Accumulator;
+  readonly #controls: Controls;
+  readonly #pace: Pace;
   /** Positions up to here may have been applied by a session that died; null when nothing is in doubt. */
   #recoverUntil: Lsn | null;
   #stream: ReplicationStream | null = null;
   #idleLsn: Lsn = 0n;
   #changes = 0;
-  #lastChanges = 0;
-  #lastFlushAt = 0;
-  #lastApplyMs = 0;
   #lastStoreAt = 0;
-  #lastPartsAt = 0;
-  #activeParts = 0;
   #failure: unknown = null;
   /** Aborted when the session is over: whatever still loads or waits ends with it. */
   readonly #end = new AbortController();
@@ -123,6 +123,25 @@ export class Session {
       if (prepared.states.get(tableLabel(layout.table))?.phase === 'quarantined')
         this.#accumulator.exclude(layout.table.oid);
     }
+    this.#pace = new Pace({
+      minIntervalMs: options.minFlushIntervalMs,
+      countParts: () => mostActiveParts(copy.clickhouse, copy.names),
+      onError: (error) => options.log.debug({ err: error }, 'parts could not be counted'),
+    });
+    this.#controls = this.#openControls(policiesOf);
+  }
+
+  #openControls(policiesOf: (layout: TableLayout) => UnfitPolicy[]): Controls {
+    const { copy, layouts } = this.#prepared;
+    const { postgresUrl: url, log } = this.#options;
+    return new Controls({
+      copy,
+      applier: this.#applier,
+      repairer: new Repairer({ copy, url, layouts, pool: this.#pool, policiesOf, signal: this.#patience.signal }),
+      log,
+      liveTables: () => layouts.filter(({ table }) => this.#loader.isLive(tableLabel(table))),
+      unready: () => (this.#recoverUntil !== null ? 'the copy recovers from a crash' : ''),
+    });
   }
 
   /** Opens the stream. Nothing was written to the copy before: the slot is the lock. */
@@ -134,6 +153,7 @@ export class Session {
       publication,
       startLsn: this.#prepared.checkpoint.appliedLsn,
       binary: true,
+      messages: true,
       sink: this.#accumulator,
       onIdlePosition: (lsn) => this.#onIdlePosition(lsn),
       onReadEnd: () => this.#onReadEnd(),
@@ -181,7 +201,7 @@ export class Session {
       else await this.#apply(work);
       await this.#transitions();
       stream.confirm(this.#applier.durableLsn);
-      if (stream.isPaused && this.#accumulator.queue.length < MAX_QUEUED) stream.resume();
+      if (stream.isPaused && !this.#isFull) stream.resume();
       this.#report();
     }
     // Stopped in order: the next start has nothing to repeat.
@@ -199,30 +219,26 @@ export class Session {
   #nextWork(): Work | null {
     const { queue } = this.#accumulator;
     if (queue.length === 0 && this.#accumulator.isReady && this.#flushDelayMs() <= 0) this.#accumulator.cut();
-    return queue.shift() ?? null;
+    return this.#isHeld ? null : (queue.shift() ?? null);
+  }
+
+  /** True while the next work is a request that waits for its place. */
+  get #isHeld(): boolean {
+    const next = this.#accumulator.queue[0];
+    return next?.kind === 'barrier' && next.holds();
   }
 
   #flushDelayMs(): number {
-    return flushDelayMs({
-      sinceLastFlushMs: performance.now() - this.#lastFlushAt,
-      lastApplyMs: this.#lastApplyMs,
-      lastChanges: this.#lastChanges,
-      openChanges: this.#accumulator.openChanges,
-      activeParts: this.#activeParts,
-      minIntervalMs: this.#options.minFlushIntervalMs,
-    });
+    return this.#pace.delayMs(this.#accumulator.openChanges);
   }
 
   async #apply(work: Work): Promise<void> {
-    this.#lastFlushAt = performance.now();
-    await this.#applier.apply(work, () => this.#accumulator.queue.length > 0 || this.#accumulator.isReady);
-    this.#lastApplyMs = performance.now() - this.#lastFlushAt;
-    if (work.kind === 'batch') {
-      this.#changes += work.changes;
-      this.#lastChanges = work.changes;
-      this.#pool.release(work);
-    }
-    this.#countParts();
+    if (work.kind === 'barrier' || work.kind === 'repair') return await this.#controls.serve(work);
+    const hasMore = (): boolean => this.#accumulator.queue.length > 0 || this.#accumulator.isReady;
+    await this.#pace.measure(work.kind === 'batch' ? work.changes : null, () => this.#applier.apply(work, hasMore));
+    if (work.kind !== 'batch') return;
+    this.#changes += work.changes;
+    this.#pool.release(work);
   }
 
   /** Nothing to write now: moves over WAL that holds nothing for us, and waits. */
@@ -238,12 +254,13 @@ export class Session {
     }
     const awaitsPosition = !this.#loader.isDone || this.#recoverUntil !== null;
     if (isQuiet && awaitsPosition) stream.requestKeepalive();
-    const delayMs = this.#accumulator.isReady
-      ? Math.max(1, this.#flushDelayMs())
-      : awaitsPosition
-        ? POSITION_POLL_MS
-        : IDLE_STORE_MS;
-    await this.#wake.wait(delayMs, this.#options.signal);
+    await this.#wake.wait(this.#waitMs(awaitsPosition), this.#options.signal);
+  }
+
+  #waitMs(awaitsPosition: boolean): number {
+    if (this.#isHeld) return POSITION_POLL_MS;
+    if (this.#accumulator.isReady) return Math.max(1, this.#flushDelayMs());
+    return awaitsPosition ? POSITION_POLL_MS : IDLE_STORE_MS;
   }
 
   /** What changes state once a position is passed. */
@@ -284,8 +301,15 @@ export class Session {
   }
 
   #onReadEnd(): void {
-    if (this.#accumulator.queue.length >= MAX_QUEUED) this.#stream?.pause();
+    if (this.#isFull) this.#stream?.pause();
     this.#wake.notify();
+  }
+
+  /** True when enough waits to be applied: then nothing more is read. */
+  get #isFull(): boolean {
+    const { queue } = this.#accumulator;
+    if (!queue.some(({ kind }) => kind === 'barrier')) return queue.length >= MAX_QUEUED;
+    return this.#accumulator.byteLength > HELD_BATCHES * this.#options.batchMaxBytes;
   }
 
   #onIdlePosition(lsn: Lsn): void {
@@ -312,18 +336,6 @@ export class Session {
     this.#options.log.error({ table: tableLabel(layout.table), err: error }, 'table quarantined');
     const stored = this.#loader.quarantine(layout, error).catch((cause: unknown) => this.#fail(cause));
     this.#quarantining = Promise.all([this.#quarantining, stored]);
-  }
-
-  #countParts(): void {
-    const now = performance.now();
-    if (now - this.#lastPartsAt < PARTS_INTERVAL_MS) return;
-    this.#lastPartsAt = now;
-    mostActiveParts(this.#prepared.copy.clickhouse, this.#prepared.copy.names).then(
-      (parts) => {
-        this.#activeParts = parts;
-      },
-      (error: unknown) => this.#options.log.debug({ err: error }, 'parts could not be counted'),
-    );
   }
 
   #onRetry(error: unknown, attempt: number, delayMs: number): void {

@@ -6,17 +6,15 @@
  * or deletes it, and wins by its version; a row that is gone is left to its delete.
  */
 import type { ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
-import { CopyBinaryReader } from '../codec/copy-binary.ts';
 import { encodeBlock } from '../codec/native.ts';
 import { tableNames } from '../destination/ddl.ts';
 import { insertPiece, LOAD_SETTINGS, type Patience } from '../destination/landing.ts';
-import type { IncompleteRow } from '../destination/table-state.ts';
-import { chIdent, pgIdent, pgLiteral, pgTable } from '../model/quote.ts';
+import { chIdent } from '../model/quote.ts';
 import { tableLabel } from '../model/table.ts';
 import { connectPostgres } from '../source/connection.ts';
-import { copyOut } from '../source/copy-out.ts';
 import type { Copy } from './copy.ts';
 import { MarkColumns, PLAIN } from './marks.ts';
+import { readByKey } from './read-by-key.ts';
 import { openColumns, type TableLayout } from './table-batch.ts';
 
 /** Completes all noted rows of a table. May be repeated. */
@@ -32,10 +30,7 @@ export async function settleIncomplete(
   try {
     for (const row of open) {
       const columns = openColumns(layout, options.policies);
-      const reader = new CopyBinaryReader(columns, layout.codecs);
-      const onFrames = (bytes: Buffer, start: number, end: number): void => void reader.pushFrames(bytes, start, end);
-      await copyOut(client, rowQuery(layout, row), onFrames, { signal: options.patience.signal });
-      reader.end();
+      await readByKey(client, layout, [row.key], { columns, signal: options.patience.signal });
       if ((columns[0]?.length ?? 0) > 0)
         await insertRow(copy, layout, { columns, version: row.version, patience: options.patience });
     }
@@ -43,15 +38,6 @@ export async function settleIncomplete(
     await client.end();
   }
   await copy.tables.writeIncomplete(label, options.generation, open, true);
-}
-
-function rowQuery(layout: TableLayout, row: IncompleteRow): string {
-  const { columns, key } = layout.table;
-  const list = columns.map((column) => pgIdent(column.name)).join(', ');
-  const where = key
-    .map((i, part) => `${pgIdent(columns[i]?.name ?? '')} = ${pgLiteral(row.key[part] ?? '')}`)
-    .join(' AND ');
-  return `COPY (SELECT ${list} FROM ONLY ${pgTable(layout.table)} WHERE ${where}) TO STDOUT (FORMAT binary)`;
 }
 
 async function insertRow(

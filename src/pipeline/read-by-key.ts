@@ -1,0 +1,41 @@
+/** Reads rows of the source again by their keys, as they are now. */
+import type pg from 'pg';
+import type { ColumnBuffer } from '../codec/column.ts';
+import { CopyBinaryReader } from '../codec/copy-binary.ts';
+import { pgIdent, pgLiteral, pgTable } from '../model/quote.ts';
+import { copyOut } from '../source/copy-out.ts';
+import type { TableLayout } from './table-batch.ts';
+
+/** Keys in one query: the statement stays small, and each is found by the primary key's index. */
+const KEYS_PER_QUERY = 500;
+
+/**
+ * Appends the rows with those keys to the columns; a key without a row adds nothing.
+ *
+ * @param keys Parts of each key in key order, as PostgreSQL writes them.
+ * @param columns One per column of the table.
+ */
+export async function readByKey(
+  client: pg.Client,
+  layout: TableLayout,
+  keys: readonly (readonly string[])[],
+  into: { columns: readonly ColumnBuffer[]; signal: AbortSignal },
+): Promise<void> {
+  for (let from = 0; from < keys.length; from += KEYS_PER_QUERY) {
+    const reader = new CopyBinaryReader(into.columns, layout.codecs);
+    const onFrames = (bytes: Buffer, start: number, end: number): void => void reader.pushFrames(bytes, start, end);
+    await copyOut(client, keyQuery(layout, keys.slice(from, from + KEYS_PER_QUERY)), onFrames, { signal: into.signal });
+    reader.end();
+  }
+}
+
+function keyQuery({ table }: TableLayout, keys: readonly (readonly string[])[]): string {
+  const list = table.columns.map((column) => pgIdent(column.name)).join(', ');
+  const isKey = (key: readonly string[]): string => {
+    const parts = table.key.map((i, part) => {
+      return `${pgIdent(table.columns[i]?.name ?? '')} = ${pgLiteral(key[part] ?? '')}`;
+    });
+    return `(${parts.join(' AND ')})`;
+  };
+  return `COPY (SELECT ${list} FROM ONLY ${pgTable(table)} WHERE ${keys.map(isKey).join(' OR ')}) TO STDOUT (FORMAT binary)`;
+}
