@@ -65,6 +65,8 @@ async function pipeline(job: PipelineJob): Promise<void> {
     chunkBytes: OPTIONS.chunkBytes.default,
     batchMaxBytes: OPTIONS.batchMaxBytes.default,
     minFlushIntervalMs: OPTIONS.minFlushIntervalMs.default,
+    walBudget: OPTIONS.walBudget.default,
+    walBudgetAction: OPTIONS.walBudgetAction.default,
     ...job,
     log: openLog({ level: process.env['BENCH_LOG_LEVEL'] ?? 'warn', stream: process.stderr }),
     signal: stopping.signal,

@@ -1,5 +1,6 @@
 /** Shows a running pipeline: a bar per table while it loads, one live line while it streams. */
 import { formatLsn } from '../model/lsn.ts';
+import type { Retrying } from '../model/retrying.ts';
 import type { PipelineProgress } from '../pipeline/options.ts';
 import { byteSize, thousands } from './print.ts';
 import { duration, Progress } from './progress.ts';
@@ -42,14 +43,21 @@ export class PipelineDisplay implements Disposable {
   #measure(changes: number): void {
     const elapsedMs = performance.now() - this.#rateFrom.atMs;
     if (elapsedMs < RATE_WINDOW_MS) return;
-    this.#rate = ((changes - this.#rateFrom.changes) * 1000) / elapsedMs;
+    // A new session counts from 0.
+    this.#rate = (Math.max(0, changes - this.#rateFrom.changes) * 1000) / elapsedMs;
     this.#rateFrom = { atMs: performance.now(), changes };
   }
+}
+
+/** `insert into ads.clicks: CLICKHOUSE_UNREACHABLE, attempt 7, next in 5 s`. */
+export function retryText({ what, code, attempt, nextSeconds }: Retrying): string {
+  return `${what}: ${code}, attempt ${thousands(attempt)}, next in ${duration(nextSeconds)}`;
 }
 
 /** `streaming · 12,345 changes, 218/s · lag 0 B, 0 s · at 0/1A2B3C`. */
 export function statusLine(progress: PipelineProgress, ratePerSecond: number): string {
   if (progress.waitingFor !== '') return `waiting for older transactions of PostgreSQL: ${progress.waitingFor}`;
+  if (progress.retrying !== null) return `${progress.phase} · retrying ${retryText(progress.retrying)}`;
   const behindBytes = progress.sourceLsn > progress.appliedLsn ? progress.sourceLsn - progress.appliedLsn : 0n;
   const ageSeconds =
     progress.appliedCommitTimeUs === 0n ? 0 : Date.now() / 1000 - Number(progress.appliedCommitTimeUs) / 1e6;

@@ -36,6 +36,7 @@ export interface Option {
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
 
 /** Every option of Millrace, by the key used in the file. */
 export const OPTIONS = {
@@ -100,6 +101,18 @@ export const OPTIONS = {
     kind: { type: 'choice', choices: ['fail', 'null', 'clamp'] },
     default: 'fail',
     text: 'What a value becomes that the copy cannot hold (infinity, NaN): an error, NULL, or the nearest; all are counted.',
+  },
+  walBudget: {
+    group: 'Copy',
+    kind: { type: 'bytes', min: MIB, max: 1024 * 1024 * GIB },
+    default: 10 * GIB,
+    text: 'WAL that the source may keep for the copy while it cannot follow; warned of from half of it on.',
+  },
+  walBudgetAction: {
+    group: 'Copy',
+    kind: { type: 'choice', choices: ['warn', 'drop'] },
+    default: 'warn',
+    text: 'What happens when the budget is used up: a warning, or, so that the source lives, the slot is dropped (the copy must then be loaded anew).',
   },
   pricingModel: {
     group: 'Key figures',
@@ -209,6 +222,10 @@ export function defaultText(name: OptionName): string {
   const option: Option = OPTIONS[name];
   if (option.default === null) return option.absent ?? 'none';
   if (Array.isArray(option.default)) return option.default.join(', ');
-  if (option.kind.type === 'bytes') return `${Number(option.default) / MIB} MiB`;
+  if (option.kind.type === 'bytes') return sizeText(Number(option.default));
   return String(option.default);
+}
+
+function sizeText(bytes: number): string {
+  return bytes % GIB === 0 ? `${bytes / GIB} GiB` : `${bytes / MIB} MiB`;
 }

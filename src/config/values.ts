@@ -54,16 +54,26 @@ function integer(min: number, max: number): z.ZodType<number> {
   return z.union([z.number(), text], problem).pipe(z.number().int(problem).min(min, problem).max(max, problem));
 }
 
-const UNITS = { b: 1, kb: 1e3, mb: 1e6, gb: 1e9, kib: 1024, mib: 1024 ** 2, gib: 1024 ** 3 } as const;
+const UNITS = {
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  kib: 1024,
+  mib: 1024 ** 2,
+  gib: 1024 ** 3,
+  tb: 1e12,
+  tib: 1024 ** 4,
+} as const;
 
 function bytes(min: number, max: number): z.ZodType<number> {
   const problem = `expected a size from ${min} to ${max} bytes, for example 16 MiB`;
   const text = z
     .string()
-    .regex(/^\d+(\.\d+)?\s*([kmg]i?)?b?$/i)
+    .regex(/^\d+(\.\d+)?\s*([kmgt]i?)?b?$/i)
     .transform((size) => {
       const [, number = '', unit = ''] = /^([\d.]+)\s*(\w*)$/.exec(size) ?? [];
-      const key = unit.toLowerCase().replace(/^([kmg]i?)$/, '$1b') || 'b';
+      const key = unit.toLowerCase().replace(/^([kmgt]i?)$/, '$1b') || 'b';
       return Math.round(Number(number) * UNITS[key as keyof typeof UNITS]);
     });
   return z.union([z.number(), text], problem).pipe(z.number().int(problem).min(min, problem).max(max, problem));

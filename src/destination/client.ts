@@ -74,6 +74,8 @@ interface Answer {
 export class ClickHouse implements AsyncDisposable {
   /** The server, without the password. */
   readonly label: string;
+  /** Inserts sent so far, those that failed too: what the server has to merge. */
+  inserts = 0;
   readonly #client: ClickHouseClient;
   /** Asks after silent requests: never waits for a connection that one of them holds. */
   readonly #watchman: ClickHouseClient;
@@ -132,6 +134,7 @@ export class ClickHouse implements AsyncDisposable {
     body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
     options: StatementOptions = {},
   ): Promise<void> {
+    this.inserts++;
     const values = Readable.from(body, { objectMode: false });
     await this.#ask(sql, { ...options, what: 'an insert', values });
   }

@@ -56,7 +56,15 @@ export async function endWrites(clickhouse: ClickHouse, names: Names): Promise<v
 export interface Patience {
   readonly signal: AbortSignal;
   /** Told of every failed attempt. */
-  readonly onRetry: (error: unknown, attempt: number, delayMs: number) => void;
+  readonly onRetry: (error: unknown, attempt: number, delayMs: number, operation: Operation) => void;
+  /** Told of the end, good or bad, of an operation of which an attempt had failed. */
+  readonly onEnd?: ((operation: Operation) => void) | undefined;
+}
+
+/** Something that is tried until it succeeds: the same object for all its attempts. */
+export interface Operation {
+  /** In words, for people: `insert into ads.clicks`. */
+  readonly what: string;
 }
 
 /** One insert. */
@@ -80,10 +88,13 @@ export interface Piece extends Patience {
 export async function insertPiece(clickhouse: ClickHouse, piece: Piece): Promise<boolean> {
   let attempts = 0;
   const settings: Settings = { ...piece.settings, log_comment: writeTag(piece.names) };
-  await untilDone(() => {
-    attempts++;
-    return clickhouse.insert(piece.sql, piece.parts, { settings, signal: piece.signal });
-  }, piece);
+  await untilDone(
+    () => {
+      attempts++;
+      return clickhouse.insert(piece.sql, piece.parts, { settings, signal: piece.signal });
+    },
+    { ...piece, what: insertName(piece.sql) },
+  );
   return attempts === 1;
 }
 
@@ -92,16 +103,28 @@ export async function insertPiece(clickhouse: ClickHouse, piece: Piece): Promise
  *
  * @throws the abort of `signal`, and errors that would come again (see `mayPass`).
  */
-export async function untilDone<T>(action: () => Promise<T>, options: Patience): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await action();
-    } catch (error) {
-      options.signal.throwIfAborted();
-      if (!(error instanceof AppError) || !mayPass(error)) throw error;
-      const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt - 1, 10));
-      options.onRetry(error, attempt, delayMs);
-      await sleep(delayMs, undefined, { signal: options.signal });
+export async function untilDone<T>(action: () => Promise<T>, options: Patience & { what?: string }): Promise<T> {
+  const operation: Operation = { what: options.what ?? 'a statement' };
+  let attempt = 1;
+  try {
+    for (; ; attempt++) {
+      try {
+        return await action();
+      } catch (error) {
+        options.signal.throwIfAborted();
+        if (!(error instanceof AppError) || !mayPass(error)) throw error;
+        const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt - 1, 10));
+        options.onRetry(error, attempt, delayMs, operation);
+        await sleep(delayMs, undefined, { signal: options.signal });
+      }
     }
+  } finally {
+    if (attempt > 1) options.onEnd?.(operation);
   }
+}
+
+/** `insert into ads.clicks`, from the statement. */
+function insertName(sql: string): string {
+  const [, table = ''] = /^INSERT INTO (\S+)/.exec(sql) ?? [];
+  return `insert into ${table.replaceAll('`', '')}`;
 }

@@ -50,6 +50,10 @@ export const ERRORS = {
     remedy: 'operator',
     hint: 'Changes between the two positions are gone from the slot: run `millrace teardown --copy`, then start again.',
   },
+  WAL_BUDGET: {
+    remedy: 'operator',
+    hint: 'Remove what kept the copy from following, run `millrace teardown --copy`, then start again: the copy is loaded anew.',
+  },
   SOURCE_CHANGED: {
     remedy: 'operator',
     hint: 'Use another internal database for another source, or run `millrace teardown --copy` to start the copy anew.',

@@ -310,7 +310,8 @@ export class Applier {
   async #write(state: Checkpoint, patience = this.#patience): Promise<void> {
     const next = { ...state, seq: this.state.seq + 1n };
     this.state = next;
-    await untilDone(() => this.#copy.checkpoint.write(next, patience.signal), patience);
+    const write = (): Promise<void> => this.#copy.checkpoint.write(next, patience.signal);
+    await untilDone(write, { ...patience, what: 'store the checkpoint' });
     this.durableLsn = next.appliedLsn;
     this.#storedAtMs = performance.now();
   }

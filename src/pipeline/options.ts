@@ -1,5 +1,6 @@
 /** What a pipeline is told: the options of the configuration that concern it. */
 import type { Config } from '../config/options.ts';
+import type { Retrying } from '../model/retrying.ts';
 import type { Log } from '../telemetry/log.ts';
 
 /** Options of a pipeline, with both URLs known. */
@@ -17,6 +18,8 @@ export interface PipelineOptions extends Pick<
   | 'chunkBytes'
   | 'batchMaxBytes'
   | 'minFlushIntervalMs'
+  | 'walBudget'
+  | 'walBudgetAction'
 > {
   readonly postgresUrl: string;
   readonly clickhouseUrl: string;
@@ -47,6 +50,16 @@ export interface PipelineProgress {
   readonly caughtUp: boolean;
   /** Whom the load waits for, in words. */
   readonly waitingFor: string;
+  /** This process reads the slot. */
+  readonly holdsSlot: boolean;
+  /** What failed last and is tried again; null while nothing is. */
+  readonly retrying: Retrying | null;
+  /** Batches applied since the process started. */
+  readonly batches: number;
+  /** Most active parts of a partition when they were last counted, of all tables of the copy. */
+  readonly activeParts: number;
+  /** Bytes on disk of transactions that are not committed yet. */
+  readonly spoolBytes: number;
 }
 
 /** The progress before there is any. */
@@ -59,4 +72,9 @@ export const NOTHING_YET: PipelineProgress = {
   sourceLsn: 0n,
   caughtUp: false,
   waitingFor: '',
+  holdsSlot: false,
+  retrying: null,
+  batches: 0,
+  activeParts: 0,
+  spoolBytes: 0,
 };

@@ -25,6 +25,11 @@ export class Pace {
     this.#onError = options.onError;
   }
 
+  /** Most active parts of a table of ours, when they were last counted. */
+  get activeParts(): number {
+    return this.#activeParts;
+  }
+
   /** ms to wait before the open batch is cut; 0 or less: now. */
   delayMs(openChanges: number): number {
     return flushDelayMs({

@@ -2,13 +2,18 @@
  * The pipeline: sessions, one after the other, until it is told to stop.
  *
  *   prepare ─► session (load, stream, apply) ─► (connection lost) ─► prepare ─► session …
+ *   beside them all the time: wal-watch (is the source safe?), heartbeat (what is going on?)
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ERRORS, isAbort, AppError } from '../model/errors.ts';
 import { mayPass } from '../model/passing.ts';
+import type { Copy } from './copy.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { NOTHING_YET, type PipelineOptions, type PipelineProgress } from './options.ts';
 import { openCopy, prepare } from './prepare.ts';
-import type { PipelineOptions } from './options.ts';
+import { describeRetry } from './retry-board.ts';
 import { Session } from './session.ts';
+import { WalWatch } from './wal-watch.ts';
 
 const FIRST_DELAY_MS = 200;
 const MAX_DELAY_MS = 10_000;
@@ -25,9 +30,22 @@ const BUSY_ATTEMPTS = 5;
  * @throws {AppError} see `prepare` and the error table: those whose remedy is not `retry`.
  */
 export async function runPipeline(options: PipelineOptions): Promise<void> {
-  const { signal, log } = options;
   const copy = openCopy(options);
   await using _ = copy.clickhouse;
+  let latest = NOTHING_YET;
+  const onProgress = (progress: PipelineProgress): void => {
+    latest = progress;
+    options.onProgress?.(progress);
+  };
+  await using wal = new WalWatch(options);
+  await using __ = new Heartbeat({ copy, log: options.log, progress: () => latest, outlook: () => wal.outlook });
+  const signal = AbortSignal.any([options.signal, wal.exceeded]);
+  await runSessions(copy, { ...options, signal, onProgress });
+  if (wal.exceeded.aborted && !options.signal.aborted) throw await wal.dropSlot();
+}
+
+async function runSessions(copy: Copy, options: PipelineOptions): Promise<void> {
+  const { signal, log } = options;
   let hasStreamed = false;
   for (let attempt = 1; !signal.aborted; attempt++) {
     const startedAt = performance.now();
@@ -43,6 +61,8 @@ export async function runPipeline(options: PipelineOptions): Promise<void> {
       if (performance.now() - startedAt > STABLE_MS) attempt = 1;
       const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1));
       log.warn({ err: error, attempt, delayMs }, 'the session ended, starting another');
+      const retrying = describeRetry('a session', { error, attempt, nextMs: delayMs });
+      options.onProgress?.({ ...NOTHING_YET, phase: 'reconnecting', retrying });
       await sleep(delayMs, undefined, { signal }).catch((reason: unknown) => {
         if (!isAbort(reason)) throw reason;
       });

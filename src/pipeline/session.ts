@@ -25,6 +25,7 @@ import type { PipelineOptions, PipelineProgress } from './options.ts';
 import { Pace } from './pace.ts';
 import type { Prepared } from './prepare.ts';
 import { Repairer } from './repair.ts';
+import { RetryBoard } from './retry-board.ts';
 import type { BatchMode, TableBatch, TableLayout } from './table-batch.ts';
 import { Wake } from './wake.ts';
 
@@ -48,6 +49,7 @@ export class Session {
   readonly #options: PipelineOptions;
   readonly #patience: Patience;
   readonly #wake = new Wake();
+  readonly #retries: RetryBoard;
   readonly #pool: TableBatchPool;
   readonly #ledger: Ledger;
   readonly #loader: Loader;
@@ -59,6 +61,7 @@ export class Session {
   #recoverUntil: Lsn | null;
   #stream: ReplicationStream | null = null;
   #idleLsn: Lsn = 0n;
+  #batches = 0;
   #changes = 0;
   #lastStoreAt = 0;
   #failure: unknown = null;
@@ -75,10 +78,8 @@ export class Session {
     const { copy, layouts, checkpoint } = prepared;
     const startDeadline = (): void => void setTimeout(() => this.#deadline.abort(), LAST_WORK_MS).unref();
     options.signal.addEventListener('abort', startDeadline, { once: true });
-    this.#patience = {
-      signal: AbortSignal.any([options.signal, this.#end.signal]),
-      onRetry: (error, attempt, delayMs) => this.#onRetry(error, attempt, delayMs),
-    };
+    this.#retries = new RetryBoard(options.log, () => this.#report());
+    this.#patience = this.#retries.patience(AbortSignal.any([options.signal, this.#end.signal]));
     this.#ledger = new Ledger(copy, options.unfitPolicy);
     const policiesOf = (layout: TableLayout): UnfitPolicy[] => this.#ledger.policiesOf(layout);
     this.#pool = new TableBatchPool(policiesOf);
@@ -237,6 +238,7 @@ export class Session {
     const hasMore = (): boolean => this.#accumulator.queue.length > 0 || this.#accumulator.isReady;
     await this.#pace.measure(work.kind === 'batch' ? work.changes : null, () => this.#applier.apply(work, hasMore));
     if (work.kind !== 'batch') return;
+    this.#batches++;
     this.#changes += work.changes;
     this.#pool.release(work);
   }
@@ -338,11 +340,6 @@ export class Session {
     this.#quarantining = Promise.all([this.#quarantining, stored]);
   }
 
-  #onRetry(error: unknown, attempt: number, delayMs: number): void {
-    const level = attempt < 3 ? 'info' : attempt < 6 ? 'warn' : 'error';
-    this.#options.log[level]({ err: error, attempt, delayMs }, 'waiting to try again');
-  }
-
   #fail(reason: unknown): void {
     if (reason === null || this.#patience.signal.aborted) return;
     this.#failure ??= reason;
@@ -367,6 +364,11 @@ export class Session {
       sourceLsn: this.#stream?.walEnd ?? 0n,
       caughtUp: isLive && hasRollups && this.#recoverUntil === null && !this.#accumulator.hasWork,
       waitingFor: this.#loader.waitingFor,
+      holdsSlot: this.#stream !== null,
+      retrying: this.#retries.worst,
+      batches: this.#batches,
+      activeParts: this.#pace.activeParts,
+      spoolBytes: 0,
     };
   }
 }

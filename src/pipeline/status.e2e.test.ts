@@ -70,6 +70,8 @@ test('GIVEN a load under way WHEN the status is read THEN it tells chunks, rows,
     names: copy,
     slot: pipeline,
     endpoints: { postgres: postgres.url, clickhouse: copy.url },
+    walBudget: 2 ** 30,
+    walBudgetAction: 'warn',
   });
 
   expect(status).toMatchObject({

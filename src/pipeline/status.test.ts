@@ -46,7 +46,8 @@ function appliedTo(appliedLsn: bigint, appliedCommitTimeUs = 0n): Checkpoint {
 
 function conclude(seen: Partial<Observations>) {
   const nothing = { sourceLsn: 0x1000n, sourceTimeUs: 60_000_000n, slot: null, checkpoint: null, tables: [] };
-  return concludeStatus({ ...nothing, ...seen });
+  const unheard = { pipeline: null, clickhouseError: null, wal: null };
+  return concludeStatus({ ...nothing, ...unheard, ...seen });
 }
 
 describe('concludeStatus', () => {
@@ -59,6 +60,9 @@ describe('concludeStatus', () => {
       lag: { bytes: null, seconds: null },
       slot: null,
       caughtUp: false,
+      clickhouseError: null,
+      pipeline: null,
+      wal: null,
     });
   });
 
@@ -82,6 +86,12 @@ describe('concludeStatus', () => {
   test('GIVEN only foreign WAL came after the last applied change THEN the confirmed position counts', () => {
     const status = conclude({ tables: [TABLE], slot: slotAt(0x1000n), checkpoint: appliedTo(0x900n, 1n) });
     expect(status).toMatchObject({ lag: { bytes: 0, seconds: 0 }, caughtUp: true });
+  });
+
+  test('GIVEN ClickHouse does not answer THEN what PostgreSQL knows is told, and nothing is claimed', () => {
+    const status = conclude({ slot: slotAt(0x800n), clickhouseError: 'connect ECONNREFUSED' });
+    expect(status).toMatchObject({ phase: 'unreachable', confirmedLsn: '0/800', caughtUp: false });
+    expect(status).toMatchObject({ slot: { active: true, retainedBytes: 0x100 }, lag: { bytes: null } });
   });
 
   test('GIVEN a table still loads THEN it is not caught up, whatever the position', () => {

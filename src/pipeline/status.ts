@@ -7,20 +7,23 @@ import { CheckpointStore, type Checkpoint } from '../destination/checkpoint.ts';
 import type { ClickHouse } from '../destination/client.ts';
 import type { Names } from '../destination/ddl.ts';
 import { type TablePhase, type TableState, TableStateStore } from '../destination/table-state.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, isAbort } from '../model/errors.ts';
 import { formatLsn, type Lsn, maxLsn, NO_LSN } from '../model/lsn.ts';
 import { chIdent } from '../model/quote.ts';
 import { redactUrl } from '../model/redact.ts';
 import { pgRows } from '../source/connection.ts';
 import { currentLsn, inspectSlot, type SlotState } from '../source/slot.ts';
+import { type PipelineVitals, readHeartbeat } from './read-heartbeat.ts';
+import { readWal, type WalStatus } from './wal-status.ts';
 
 /**
  * - `new`: nothing was copied yet
  * - `stopped`: no process follows the source
  * - `loading`: some table is not yet consistent with the others
  * - `live`: every table follows the source (quarantined ones aside)
+ * - `unreachable`: ClickHouse does not answer, so that only the source's side is known
  */
-export type Phase = 'new' | 'stopped' | 'loading' | 'live';
+export type Phase = 'new' | 'stopped' | 'loading' | 'live' | 'unreachable';
 
 /** How far one table is. */
 export interface TableStatus {
@@ -59,6 +62,12 @@ export interface Status {
   } | null;
   /** True when the copy holds everything that was committed when this was asked. */
   readonly caughtUp: boolean;
+  /** Why ClickHouse could not be asked; null when it was. */
+  readonly clickhouseError: string | null;
+  /** What the pipeline's process tells of itself; null when none ever did, or ClickHouse could not be asked. */
+  readonly pipeline: PipelineVitals | null;
+  /** How safe the source is from what it keeps for us; null without a slot. */
+  readonly wal: WalStatus | null;
 }
 
 /** Where to look. */
@@ -69,6 +78,8 @@ export interface StatusSources {
   /** Name of the slot, which is the pipeline's. */
   readonly slot: string;
   readonly endpoints: { readonly postgres: string; readonly clickhouse: string; readonly page?: string | null };
+  readonly walBudget: number;
+  readonly walBudgetAction: 'warn' | 'drop';
 }
 
 /** What was found, before anything is concluded from it. */
@@ -80,12 +91,20 @@ export interface Observations {
   readonly slot: SlotState | null;
   readonly checkpoint: Checkpoint | null;
   readonly tables: readonly TableStatus[];
+  readonly pipeline: PipelineVitals | null;
+  readonly clickhouseError: string | null;
+  readonly wal: WalStatus | null;
 }
+
+/** How long ClickHouse may take to answer at all, ms. */
+const ANSWER_MS = 5_000;
 
 /**
  * Gathers the status.
  *
- * @throws {AppError} when one of the servers cannot be asked.
+ * A ClickHouse that cannot be reached is a status too: `phase` is `unreachable` and the rest what PostgreSQL knows.
+ *
+ * @throws {AppError} when PostgreSQL cannot be asked, or ClickHouse refuses to answer.
  */
 export async function readStatus(sources: StatusSources): Promise<Status> {
   const { postgres, slot, endpoints } = sources;
@@ -94,9 +113,10 @@ export async function readStatus(sources: StatusSources): Promise<Status> {
   const [clock] = await pgRows(postgres, 'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us');
   const sourceTimeUs = BigInt(clock?.['us'] ?? 0);
   const copy = await readCopy(sources);
+  const wal = slotState === null ? null : await readWal({ ...sources, pipeline: copy.pipeline }, slotState);
   const page = endpoints.page ?? null;
   const shown = { postgres: redactUrl(endpoints.postgres), clickhouse: redactUrl(endpoints.clickhouse), page };
-  return { endpoints: shown, ...concludeStatus({ sourceLsn, sourceTimeUs, slot: slotState, ...copy }) };
+  return { endpoints: shown, ...concludeStatus({ sourceLsn, sourceTimeUs, slot: slotState, wal, ...copy }) };
 }
 
 /** What the observations mean. */
@@ -109,14 +129,20 @@ export function concludeStatus(seen: Observations): Omit<Status, 'endpoints'> {
   const isRecovering = checkpoint?.recovering === true;
   const isLoading = isRecovering || tables.some((table) => table.phase !== 'live' && table.phase !== 'quarantined');
   const caughtUp = lagBytes === 0 && !isLoading && tables.length > 0;
+  const isUnreachable = seen.clickhouseError !== null;
   return {
-    phase: phaseOf({ isNew: checkpoint === null, isActive: slot?.active === true, isLoading }),
+    phase: isUnreachable
+      ? 'unreachable'
+      : phaseOf({ isNew: checkpoint === null, isActive: slot?.active === true, isLoading }),
     tables,
     confirmedLsn: optionalLsn(slot?.confirmedFlushLsn ?? null),
     appliedLsn: optionalLsn(applied),
     lag: { bytes: lagBytes, seconds: lagBytes === 0 ? 0 : secondsBehind(seen) },
     slot: slot === null ? null : slotStatus(slot),
     caughtUp,
+    clickhouseError: seen.clickhouseError,
+    pipeline: seen.pipeline,
+    wal: seen.wal,
   };
 }
 
@@ -146,22 +172,36 @@ interface ChunkCounts {
   rows_loaded: string;
 }
 
-async function readCopy(sources: StatusSources): Promise<Pick<Observations, 'checkpoint' | 'tables'>> {
+type CopySide = Pick<Observations, 'checkpoint' | 'tables' | 'pipeline' | 'clickhouseError'>;
+
+const NO_COPY: CopySide = { checkpoint: null, tables: [], pipeline: null, clickhouseError: null };
+
+async function readCopy(sources: StatusSources): Promise<CopySide> {
   const { clickhouse, names, slot } = sources;
   try {
+    await clickhouse.rows('SELECT 1', { signal: AbortSignal.timeout(ANSWER_MS) });
     const checkpoint = await new CheckpointStore(clickhouse, names, slot).read();
-    const states = await new TableStateStore(clickhouse, names, slot).readTables();
-    const counts = await clickhouse.rows<ChunkCounts>(
-      `SELECT table, generation, sum(done) AS chunks_done, sum(rows * done) AS rows_loaded
-       FROM ${chIdent(names.internal)}.chunks FINAL WHERE pipeline = {pipeline:String} GROUP BY table, generation`,
-      { params: { pipeline: slot } },
-    );
-    const tables = [...states.values()].map((state) => tableStatus(state, counts));
-    return { checkpoint, tables: tables.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
+    const tables = await readTables(sources);
+    // A copy made by an earlier version has no heartbeat until the pipeline has started once.
+    const pipeline = await readHeartbeat(clickhouse, names, slot).catch(nothingIfMissing);
+    return { ...NO_COPY, checkpoint, tables, pipeline };
   } catch (error) {
-    if (isMissing(error)) return { checkpoint: null, tables: [] };
-    throw error;
+    if (isMissing(error)) return NO_COPY;
+    if (isAbort(error)) return { ...NO_COPY, clickhouseError: `no answer within ${ANSWER_MS / 1000} s` };
+    if (!(error instanceof AppError) || error.code !== 'CLICKHOUSE_UNREACHABLE') throw error;
+    return { ...NO_COPY, clickhouseError: error.message };
   }
+}
+
+async function readTables({ clickhouse, names, slot }: StatusSources): Promise<TableStatus[]> {
+  const states = await new TableStateStore(clickhouse, names, slot).readTables();
+  const counts = await clickhouse.rows<ChunkCounts>(
+    `SELECT table, generation, sum(done) AS chunks_done, sum(rows * done) AS rows_loaded
+     FROM ${chIdent(names.internal)}.chunks FINAL WHERE pipeline = {pipeline:String} GROUP BY table, generation`,
+    { params: { pipeline: slot } },
+  );
+  const tables = [...states.values()].map((state) => tableStatus(state, counts));
+  return tables.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function tableStatus(state: TableState, counts: readonly ChunkCounts[]): TableStatus {
@@ -175,6 +215,11 @@ function tableStatus(state: TableState, counts: readonly ChunkCounts[]): TableSt
     chunksTotal: state.chunksTotal,
     reason: state.reason === '' ? null : state.reason,
   };
+}
+
+function nothingIfMissing(error: unknown): null {
+  if (isMissing(error)) return null;
+  throw error;
 }
 
 /** UNKNOWN_TABLE, UNKNOWN_DATABASE: nothing was set up there yet. */

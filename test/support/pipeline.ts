@@ -37,6 +37,8 @@ export function pipelineOptions(
     chunkBytes: 16 << 20,
     batchMaxBytes: 16 << 20,
     minFlushIntervalMs: 10,
+    walBudget: 10 * 2 ** 30,
+    walBudgetAction: 'warn',
     log: openLog({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent', stream: process.stderr }),
     ...overrides,
   };

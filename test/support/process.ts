@@ -25,6 +25,11 @@ export class PipelineProcess implements AsyncDisposable {
     this.#settings = settings;
   }
 
+  /** Of the process that was started last; undefined when there is none. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   /** True while the process lives. */
   get isRunning(): boolean {
     return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null;

@@ -1,11 +1,13 @@
 /** `millrace status`: how far the copy is, from any terminal. */
 import { Command } from '@commander-js/extra-typings';
 import { ClickHouse } from '../../destination/client.ts';
+import { SILENT_SECONDS } from '../../pipeline/read-heartbeat.ts';
 import { readStatus, type Status } from '../../pipeline/status.ts';
 import { connectPostgres } from '../../source/connection.ts';
 import { openContext } from '../context.ts';
 import { byteSize, type Column, renderJson, renderTable, thousands } from '../print.ts';
 import { duration } from '../progress.ts';
+import { retryText } from '../pipeline-display.ts';
 
 /** The command `status`. */
 export function statusCommand() {
@@ -17,7 +19,9 @@ export function statusCommand() {
       const postgres = await connectPostgres(endpoints.postgres);
       try {
         const names = { database: config.database, internal: config.internalDatabase };
-        const status = await readStatus({ postgres, clickhouse, names, slot: config.slot, endpoints });
+        const { slot, walBudget, walBudgetAction } = config;
+        const status = await readStatus({ postgres, clickhouse, names, slot, endpoints, walBudget, walBudgetAction });
+        if (status.clickhouseError !== null) process.exitCode = 2;
         process.stdout.write(json ? renderJson(status) : statusText(status));
       } finally {
         await postgres.end();
@@ -44,9 +48,11 @@ export function statusText(status: Status): string {
     `copy        ${status.endpoints.clickhouse}`,
     `applied     ${status.appliedLsn ?? '–'}   confirmed ${status.confirmedLsn ?? '–'}`,
     `lag         ${lagText(lag)}`,
+    ...pipelineLines(status),
     slot === null
       ? 'slot        none'
       : `slot        ${slot.active ? 'active' : 'not active'}, log ${slot.walStatus ?? '–'}, keeps ${retained === null ? '–' : byteSize(retained)}`,
+    ...walLines(status.wal),
   ];
   const rows = status.tables.map((table) => ({
     ...table,
@@ -57,6 +63,44 @@ export function statusText(status: Status): string {
   const columns = rows.some((row) => row.reason !== null) ? TABLE_COLUMNS : TABLE_COLUMNS.slice(0, -1);
   const tables = rows.length === 0 ? '' : `\n${renderTable(columns, rows, { width: process.stdout.columns })}`;
   return `${lines.join('\n')}\n${tables}`;
+}
+
+/** What its process tells of itself, or why nobody can know. */
+function pipelineLines({ pipeline, clickhouseError }: Status): string[] {
+  if (clickhouseError !== null) return [`ClickHouse  unreachable: ${clickhouseError}`];
+  if (pipeline === null) return [];
+  const { pid, host, phase, ageSeconds, retrying, waitingFor } = pipeline;
+  const who = `process ${pid} on ${host}`;
+  if (ageSeconds >= SILENT_SECONDS) return [`pipeline    ${who}, not heard for ${duration(ageSeconds)}`];
+  const rates = `${rate(pipeline.rowsPerSecond)} rows/s in ${rate(pipeline.batchesPerSecond)} batches/s`;
+  const load = `${rate(pipeline.insertsPerSecond)} inserts/s, parts at most ${thousands(pipeline.activeParts)}`;
+  const memory = `memory ${byteSize(pipeline.rssBytes)}, spool ${byteSize(pipeline.spoolBytes)}`;
+  return [
+    `pipeline    ${who}: ${phase} for ${duration(pipeline.phaseSeconds)}`,
+    `work        ${rates}, ${load}, ${memory}`,
+    ...(waitingFor === null ? [] : [`waiting     for older transactions of PostgreSQL: ${waitingFor}`]),
+    ...(retrying === null ? [] : [`retrying    ${retryText(retrying)}`, `because     ${retrying.message}`]),
+  ];
+}
+
+function walLines(wal: Status['wal']): string[] {
+  if (wal === null) return [];
+  const { secondsUntilBudget, secondsUntilLost, level, isSoon, action } = wal;
+  const percent = Math.round((wal.retainedBytes / wal.budgetBytes) * 100);
+  const growth = wal.growthBytesPerSecond ?? 0;
+  const parts = [
+    `${percent} % of its budget of ${byteSize(wal.budgetBytes)}`,
+    growth > 0 ? `grows by ${byteSize(Math.round(growth))}/s` : 'does not grow',
+    ...(secondsUntilBudget === null ? [] : [`used up in ${duration(secondsUntilBudget)}`]),
+    ...(secondsUntilLost === null ? [] : [`PostgreSQL may give the slot up in ${duration(secondsUntilLost)}`]),
+    ...(action === 'drop' ? ['then the slot is dropped'] : []),
+  ];
+  const isWarning = level !== 'ok' || isSoon;
+  return [`${isWarning ? 'WAL WARNING' : 'WAL        '} ${parts.join(', ')}`];
+}
+
+function rate(perSecond: number): string {
+  return perSecond < 10 ? String(Math.round(perSecond * 10) / 10) : thousands(Math.round(perSecond));
 }
 
 function lagText(lag: Status['lag']): string {
