@@ -7,6 +7,7 @@ import { adDifferences } from '../src/chaos/compare.ts';
 import { FAIL_POINTS, type FailPoint } from '../src/pipeline/fail-points.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { temporaryClickHouse, type TemporaryPostgres } from './support/databases.ts';
+import { presentWriter } from './support/plant.ts';
 import { PipelineProcess } from './support/process.ts';
 import { FIRST_ROWS } from '../src/chaos/random-sessions.ts';
 
@@ -86,7 +87,7 @@ test('the rollup lost a part that the mirror has', async () => {
   expect(pipeline.isRunning).toBe(false);
   await ch.client.command(`TRUNCATE TABLE ${rollup}`);
   await ch.client.command(`INSERT INTO ${rollup} SELECT * FROM ${ch.internal}.before`, {
-    settings: { deduplicate_insert: 'disable' },
+    settings: { deduplicate_insert: 'disable', ...(await presentWriter(ch, pg.database)) },
   });
 
   await pipeline.caughtUp();

@@ -12,6 +12,7 @@ import type { ClickHouse } from './client.ts';
 import { chIdent } from '../model/quote.ts';
 import type { DirtyBuckets } from './rollups.ts';
 import type { Names } from './ddl.ts';
+import { writeTag } from './fence.ts';
 
 /** What the newest row of the checkpoint says. */
 export interface Checkpoint {
@@ -56,11 +57,13 @@ interface CheckpointRow {
 /** Reads and writes the checkpoint of one pipeline. */
 export class CheckpointStore {
   readonly #clickhouse: ClickHouse;
+  readonly #names: Names;
   readonly #table: string;
   readonly #pipeline: string;
 
   constructor(clickhouse: ClickHouse, names: Names, pipeline: string) {
     this.#clickhouse = clickhouse;
+    this.#names = names;
     this.#table = `${chIdent(names.internal)}.checkpoint`;
     this.#pipeline = pipeline;
   }
@@ -89,7 +92,11 @@ export class CheckpointStore {
     };
   }
 
-  /** Writes a state. Idempotent: the same `seq` again changes nothing. Durable when it returns. */
+  /**
+   * Writes a state, as the writer of its epoch. Idempotent: the same `seq` again changes nothing. Durable when it returns.
+   *
+   * @throws {AppError} `FENCED` when the epoch is not the one in force.
+   */
   async write(state: Checkpoint, signal?: AbortSignal): Promise<void> {
     const row = {
       pipeline: this.#pipeline,
@@ -104,11 +111,12 @@ export class CheckpointStore {
       rollups_live: state.rollupsLive,
       source_id: state.sourceId,
     };
+    const log_comment = writeTag(this.#names, { pipeline: this.#pipeline, epoch: state.epoch }, 'checkpoint');
     const body = Buffer.from(`${JSON.stringify(row)}\n`);
     await this.#clickhouse.insert(
       `INSERT INTO ${this.#table} (${Object.keys(row).join(', ')}) FORMAT JSONEachRow`,
       [body],
-      { signal, settings: { input_format_skip_unknown_fields: 0 } },
+      { signal, settings: { input_format_skip_unknown_fields: 0, log_comment } },
     );
   }
 }

@@ -41,6 +41,12 @@ export interface ClickHouseOptions {
 /** ClickHouse codes that mean “not let in”: REQUIRED_PASSWORD, AUTHENTICATION_FAILED, ACCESS_DENIED. */
 const AUTH_CODES = new Set(['194', '516', '497']);
 
+/** ClickHouse's code for rows that a table's constraint refuses; the message names the constraint. */
+const VIOLATED_CONSTRAINT = '469';
+
+/** Name of the constraint that takes the rows of the present writer alone (fence.ts). */
+export const FENCE_CONSTRAINT = 'millrace_fence';
+
 /**
  * Sent with every statement.
  * - times outside 1970–2106 must not wrap in toStartOfHour (extended results);
@@ -234,6 +240,11 @@ function unanswered(label: string, silentMs: number): AppError {
 export function clickhouseError(error: unknown, what: string): AppError {
   if (error instanceof AppError) return error;
   if (error instanceof ClickHouseError) {
+    const constraint = error.code === VIOLATED_CONSTRAINT ? /Constraint `(\w+)`/.exec(error.message)?.[1] : undefined;
+    if (constraint === FENCE_CONSTRAINT) {
+      const details = { clickhouseCode: error.code, constraint };
+      return new AppError('FENCED', `${what}: another process has taken over the copy`, { cause: error, details });
+    }
     const code = AUTH_CODES.has(error.code) ? 'CLICKHOUSE_AUTH' : 'CLICKHOUSE_FAILED';
     return new AppError(code, `${what}: ${error.message} (code ${error.code})`, {
       cause: error,

@@ -9,8 +9,9 @@
  * an update needs no old sorting key, and FINAL is nearly free while rows arrive in key order.
  */
 import type { Codec } from '../codec/column.ts';
-import { chIdent } from '../model/quote.ts';
+import { chIdent, chLiteral } from '../model/quote.ts';
 import type { SourceTable } from '../model/table.ts';
+import { FENCE_CONSTRAINT } from './client.ts';
 
 /** The two databases of one copy. */
 export interface Names {
@@ -47,6 +48,17 @@ const MIRROR_COLUMNS = ['`_version` UInt64 CODEC(T64, ZSTD(1))', '`_deleted` UIn
 const LANDING_COLUMNS = ['`_version` UInt64', '`_deleted` UInt8', '`_sign` Int8', '`_raw` UInt8'];
 
 /**
+ * The constraint of every table that is written: the epoch in the statement's mark (fence.ts) is the one in force.
+ * As in sql/clickhouse/V6__fence.sql.
+ */
+export function fenceConstraint(names: Names): string {
+  const tag = "splitByChar(' ', getSetting('log_comment'))";
+  const epoch = `toUInt64OrZero(${tag}[4])`;
+  const current = `joinGet(${chLiteral(`${names.internal}.fence`)}, 'epoch', ${tag}[3])`;
+  return `CONSTRAINT ${FENCE_CONSTRAINT} CHECK ${epoch} > 0 AND ${current} = ${epoch}`;
+}
+
+/**
  * The statements that create a table's objects; each may be repeated.
  *
  * @param codecs One per column of the table.
@@ -59,7 +71,7 @@ export function createTableStatements(names: Names, table: SourceTable, codecs: 
   const key = table.key.map((i) => columns[i]);
   const list = columns.join(', ');
   return [
-    `CREATE TABLE IF NOT EXISTS ${at.mirror} (${[...compressed, ...MIRROR_COLUMNS].join(', ')}) ` +
+    `CREATE TABLE IF NOT EXISTS ${at.mirror} (${[...compressed, ...MIRROR_COLUMNS, fenceConstraint(names)].join(', ')}) ` +
       `ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY ${key.length === 1 ? key[0] : `(${key.join(', ')})`}`,
     `CREATE TABLE IF NOT EXISTS ${at.landing} (${[...typed, ...LANDING_COLUMNS].join(', ')}) ENGINE = Null`,
     `CREATE MATERIALIZED VIEW IF NOT EXISTS ${at.landingView} TO ${at.mirror} AS ` +

@@ -10,7 +10,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../model/errors.ts';
 import { mayPass } from '../model/passing.ts';
 import type { ClickHouse, Settings } from './client.ts';
-import type { Names } from './ddl.ts';
 
 /**
  * One block in, one block in each view: the token is per block, so the split must not vary.
@@ -40,18 +39,6 @@ export const LOAD_SETTINGS: Settings = {
 const FIRST_DELAY_MS = 50;
 const MAX_DELAY_MS = 5_000;
 
-/** What marks our inserts on the server. */
-function writeTag(names: Names): string {
-  return `millrace write ${names.internal}`;
-}
-
-/** Ends every insert of ours that still runs on the server, and waits until it is gone. */
-export async function endWrites(clickhouse: ClickHouse, names: Names): Promise<void> {
-  await clickhouse.command(`KILL QUERY WHERE Settings['log_comment'] = {tag:String} SYNC`, {
-    params: { tag: writeTag(names) },
-  });
-}
-
 /** How long to try, and whom to tell. */
 export interface Patience {
   readonly signal: AbortSignal;
@@ -73,9 +60,8 @@ export interface Piece extends Patience {
   readonly sql: string;
   /** The encoded block; not changed until the promise settles. */
   readonly parts: readonly Uint8Array[];
+  /** With the writer's mark, see fence.ts. */
   readonly settings: Settings;
-  /** The copy it belongs to: by this its inserts are found on the server. */
-  readonly names: Names;
 }
 
 /**
@@ -83,15 +69,14 @@ export interface Piece extends Patience {
  *
  * @returns True when the first attempt succeeded: then it is in exactly once. False: it is in the mirrors
  *   exactly (they fold by key and version), and the rollups it touches are to be reconciled.
- * @throws the abort of `signal`, and errors that would come again (see `mayPass`).
+ * @throws the abort of `signal`, and errors that would come again (see `mayPass`), `FENCED` among them.
  */
 export async function insertPiece(clickhouse: ClickHouse, piece: Piece): Promise<boolean> {
   let attempts = 0;
-  const settings: Settings = { ...piece.settings, log_comment: writeTag(piece.names) };
   await untilDone(
     () => {
       attempts++;
-      return clickhouse.insert(piece.sql, piece.parts, { settings, signal: piece.signal });
+      return clickhouse.insert(piece.sql, piece.parts, { settings: piece.settings, signal: piece.signal });
     },
     { ...piece, what: insertName(piece.sql) },
   );

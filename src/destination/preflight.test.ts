@@ -8,6 +8,7 @@ const SETTINGS = [
   { name: 'enable_extended_results_for_datetime_functions', value: '0', readonly: 0 },
   { name: 'input_format_skip_unknown_fields', value: '1', readonly: 0 },
   { name: 'insert_deduplication_token', value: '', readonly: 0 },
+  { name: 'log_comment', value: '', readonly: 0 },
   { name: 'readonly', value: '0', readonly: 0 },
 ];
 

@@ -40,6 +40,7 @@ const SENT_SETTINGS: Readonly<Record<string, string>> = {
   enable_extended_results_for_datetime_functions: '1',
   input_format_skip_unknown_fields: '0',
   insert_deduplication_token: '',
+  log_comment: '',
 };
 
 /** Settings of tables that must exist. */
@@ -162,7 +163,7 @@ export function judgeSettings(rows: readonly SettingRow[]): Finding[] {
   for (const [name, wanted] of Object.entries(SENT_SETTINGS)) {
     const row = found.get(name);
     if (row === undefined) findings.push(missingFinding(name, 'setting'));
-    // The token differs with each insert, so it may not be fixed at all.
+    // Token and mark differ from statement to statement, so they may not be fixed at all.
     else if (row.readonly === 1 && (wanted === '' || row.value !== wanted))
       findings.push(fixedFinding(name, row.value));
   }

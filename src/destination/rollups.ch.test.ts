@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { checkpoint, land, temporaryAdCopy } from '../../test/support/ad-copy.ts';
+import { presentWriter } from '../../test/support/plant.ts';
 import type { TemporaryClickHouse } from '../../test/support/databases.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { HOUR_SQL, priceSql } from './rollup-sql.ts';
@@ -311,10 +312,12 @@ describe('as_of', () => {
     await checkpoint(fresh, 0x16_0b_37_4d_84n, '2026-01-05 10:00:00');
     await fresh.client.command(
       `INSERT INTO ${fresh.internal}.tables (pipeline, table, seq, phase) VALUES ('test', 'public.clicks', 1, 'loading')`,
+      { settings: await presentWriter(fresh, 'test') },
     );
     expect(await asOf()).toEqual([{ lsn: '16/B374D84', t: '2026-01-05 10:00:00.000000', loading: true }]);
     await fresh.client.command(
       `INSERT INTO ${fresh.internal}.tables (pipeline, table, seq, phase) VALUES ('test', 'public.clicks', 2, 'live')`,
+      { settings: await presentWriter(fresh, 'test') },
     );
     expect(await asOf()).toMatchObject([{ loading: false }]);
   });

@@ -33,6 +33,8 @@ export interface DirtyBuckets {
 
 /** Options of {@link reconcile}. */
 export interface ReconcileOptions {
+  /** What marks the statement on the server (fence.ts): an earlier one with the same mark is ended first. */
+  readonly tag?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -72,7 +74,7 @@ export async function reconcile(
 ): Promise<number> {
   const scope = scopeOf(dirty);
   if (scope === null) return 0;
-  const tag = `millrace reconcile ${names.database}`;
+  const tag = options.tag ?? `millrace reconcile ${names.database}`;
   await endEarlier(clickhouse, tag, options);
   const sql =
     `INSERT INTO ${chIdent(names.database)}.campaign_hourly (campaign_id, hour, impressions, clicks, spend_cpc, spend_cpm)\n` +

@@ -7,6 +7,8 @@ import { chIdent } from '../model/quote.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { ClickHouse } from './client.ts';
 import type { Names } from './ddl.ts';
+import type { Fence } from './fence.ts';
+import { AppError } from '../model/errors.ts';
 
 /**
  * - `waiting`: transactions older than the slot still run, or its turn has not come
@@ -72,12 +74,15 @@ export class TableStateStore {
   readonly #clickhouse: ClickHouse;
   readonly #internal: string;
   readonly #pipeline: string;
+  readonly #fence: Fence | null;
   #seq = 0n;
 
-  constructor(clickhouse: ClickHouse, names: Names, pipeline: string) {
+  /** @param fence The writer's; one that only reads has none. */
+  constructor(clickhouse: ClickHouse, names: Names, pipeline: string, fence: Fence | null = null) {
     this.#clickhouse = clickhouse;
     this.#internal = chIdent(names.internal);
     this.#pipeline = pipeline;
+    this.#fence = fence;
   }
 
   /** The newest state of each table, by `schema.table`. */
@@ -198,11 +203,12 @@ export class TableStateStore {
   async #insert(table: string, rows: readonly Record<string, string | number>[], signal?: AbortSignal): Promise<void> {
     const first = rows[0];
     if (first === undefined) return;
+    if (this.#fence === null) throw new AppError('INTERNAL', `a reader of the states is asked to write ${table}`);
     const body = Buffer.from(rows.map((row) => JSON.stringify(row)).join('\n'));
     await this.#clickhouse.insert(
       `INSERT INTO ${this.#internal}.${table} (${Object.keys(first).join(', ')}) FORMAT JSONEachRow`,
       [body],
-      { signal, settings: { input_format_skip_unknown_fields: 0 } },
+      { signal, settings: { input_format_skip_unknown_fields: 0, ...this.#fence.settings('state') } },
     );
   }
 }

@@ -45,6 +45,10 @@ export const ERRORS = {
   TYPE_UNSUPPORTED: { remedy: 'operator', hint: 'Exclude the table, or change the column to a supported type.' },
   TABLE_UNSUITABLE: { remedy: 'operator', hint: 'Give the table a primary key, or exclude it.' },
   SLOT_BUSY: { remedy: 'operator', hint: 'Another process streams from this slot: stop it, or use another slot name.' },
+  FENCED: {
+    remedy: 'operator',
+    hint: 'Another process follows the source into this copy now: leave it running, or stop it before you start this one.',
+  },
   SLOT_LOST: { remedy: 'operator', hint: 'Run `millrace teardown --copy`, then start again: the copy is loaded anew.' },
   SLOT_AHEAD: {
     remedy: 'operator',

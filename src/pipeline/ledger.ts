@@ -51,7 +51,8 @@ export class Ledger {
     const columns = 'pipeline, table, column, reason, action, sample, values';
     const sql = `INSERT INTO ${chIdent(this.#copy.names.internal)}.losses (${columns}) FORMAT JSONEachRow`;
     const body = [Buffer.from(rows.join('\n'))];
-    await untilDone(() => this.#copy.clickhouse.insert(sql, body, { signal: patience.signal }), patience);
+    const settings = this.#copy.fence.settings('losses');
+    await untilDone(() => this.#copy.clickhouse.insert(sql, body, { signal: patience.signal, settings }), patience);
   }
 
   #count(table: string, column: string, value: UnfitValue): void {

@@ -118,8 +118,7 @@ export class ChunkReader {
     const inserting = insertPiece(this.#copy.clickhouse, {
       sql,
       parts,
-      settings: LOAD_SETTINGS,
-      names: this.#copy.names,
+      settings: { ...LOAD_SETTINGS, ...this.#copy.fence.settings('load') },
       ...insertPatience,
     });
     // A rejection is met by the next flush or the end of the chunk; until then it must not be unhandled.

@@ -50,8 +50,7 @@ async function runSessions(copy: Copy, options: PipelineOptions): Promise<void> 
   for (let attempt = 1; !signal.aborted; attempt++) {
     const startedAt = performance.now();
     try {
-      const session = new Session(await prepare(copy, options), options);
-      await session.open();
+      const session = await openSession(copy, options);
       hasStreamed = true;
       await session.run();
       return;
@@ -68,6 +67,14 @@ async function runSessions(copy: Copy, options: PipelineOptions): Promise<void> 
       });
     }
   }
+}
+
+/** A session whose stream is open: from then on the slot keeps others out. */
+async function openSession(copy: Copy, options: PipelineOptions): Promise<Session> {
+  await using prepared = await prepare(copy, options);
+  const session = new Session(prepared, options);
+  await session.open();
+  return session;
 }
 
 /**

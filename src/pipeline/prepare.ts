@@ -16,6 +16,7 @@ import { codecFor } from '../codec/codecs.ts';
 import { type Checkpoint, CheckpointStore, CLEAN } from '../destination/checkpoint.ts';
 import { ClickHouse } from '../destination/client.ts';
 import { createTableStatements, type Names, tableNames } from '../destination/ddl.ts';
+import { Fence, fenceTables } from '../destination/fence.ts';
 import { migrateClickHouse } from '../destination/schema.ts';
 import { newTableState, type TableState, TableStateStore } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
@@ -34,13 +35,14 @@ import {
   type SlotState,
   waitForOlderTransactions,
 } from '../source/slot.ts';
+import { lockStart } from '../source/start-lock.ts';
 import type { Copy } from './copy.ts';
 import { quarantinedState, readKnownTables, shapeFault } from './known-tables.ts';
 import { NOTHING_YET, type PipelineOptions } from './options.ts';
 import type { TableLayout } from './table-batch.ts';
 
-/** A pipeline that is ready to stream. */
-export interface Prepared {
+/** A pipeline that is ready to stream. Others cannot start on its slot until it is disposed of: once the stream is open. */
+export interface Prepared extends AsyncDisposable {
   readonly copy: Copy;
   readonly layouts: readonly TableLayout[];
   readonly checkpoint: Checkpoint;
@@ -55,20 +57,22 @@ export interface Prepared {
 export function openCopy(options: PipelineOptions): Copy {
   const names: Names = { database: options.database, internal: options.internalDatabase };
   const clickhouse = new ClickHouse(options.clickhouseUrl);
+  const fence = new Fence(clickhouse, names, options.slot);
   return {
     clickhouse,
     names,
     pipeline: options.slot,
+    fence,
     checkpoint: new CheckpointStore(clickhouse, names, options.slot),
-    tables: new TableStateStore(clickhouse, names, options.slot),
+    tables: new TableStateStore(clickhouse, names, options.slot, fence),
   };
 }
 
 /**
- * Brings source and copy into a state to stream from.
+ * Brings source and copy into a state to stream from, and makes this process the only one that writes to the copy.
  *
  * @throws {AppError} `TYPE_UNSUPPORTED`, `TABLE_UNSUITABLE`, `SLOT_BUSY`, `SLOT_LOST`, `SLOT_AHEAD`, `NOT_EMPTY`,
- *   `SOURCE_CHANGED`, and those of connections and migrations.
+ *   `SOURCE_CHANGED`, `FENCED`, and those of connections and migrations.
  */
 export async function prepare(copy: Copy, options: PipelineOptions): Promise<Prepared> {
   const client = await connectPostgres(options.postgresUrl);
@@ -76,34 +80,51 @@ export async function prepare(copy: Copy, options: PipelineOptions): Promise<Pre
   const onAbort = (): void => dropConnection(client);
   options.signal.addEventListener('abort', onAbort, { once: true });
   try {
-    const tables = await readTables(client, { include: options.includeTables, exclude: options.excludeTables });
-    const known = await readKnownTables(copy);
-    const isFollowed = (table: SourceTable): boolean => known.states.get(tableLabel(table))?.phase !== 'quarantined';
-    const { layouts, adSchema } = layoutsOf(tables.filter(isFollowed), known.adSchema);
-    const slot = await inspectSlot(client, options.slot);
-    if (slot?.active === true) {
-      throw new AppError(
-        'SLOT_BUSY',
-        `replication slot “${options.slot}” is in use by process ${slot.activePid} of PostgreSQL`,
-      );
-    }
-    const found = known.checkpoint;
-    const sourceId = await identify(client);
-    if (found !== null) checkContinuity(found, slot, sourceId);
-    await migrateClickHouse(copy.clickhouse, copy.names, { adSchema, url: options.clickhouseUrl });
-    await makeTables(copy, layouts, { isFirst: found === null, adSchema });
-    if (found === null) await assertEmpty(copy, layouts);
-    await ensurePublication(client, options.publication, tables);
-    const checkpoint = found ?? (await firstCheckpoint(client, copy, { slot, sourceId, options }));
-    const states = await copy.tables.readTables();
-    return { copy, layouts, checkpoint, states, adSchema, sourceLsn: await currentLsn(client) };
+    const prepared = await prepareOn(client, copy, options);
+    // The session is kept, and the lock on the start with it.
+    return { ...prepared, [Symbol.asyncDispose]: () => client.end() };
   } catch (error) {
+    await client.end();
     options.signal.throwIfAborted();
     throw error;
   } finally {
     options.signal.removeEventListener('abort', onAbort);
-    await client.end();
   }
+}
+
+async function prepareOn(
+  client: pg.Client,
+  copy: Copy,
+  options: PipelineOptions,
+): Promise<Omit<Prepared, typeof Symbol.asyncDispose>> {
+  // A session of ours that lost its connection, and found its place taken when it came back.
+  await copy.fence.assertHeld();
+  const ticket = await lockStart(client, options.slot);
+  const tables = await readTables(client, { include: options.includeTables, exclude: options.excludeTables });
+  const before = await readKnownTables(copy);
+  const isFollowed = (table: SourceTable): boolean => before.states.get(tableLabel(table))?.phase !== 'quarantined';
+  const { layouts, adSchema } = layoutsOf(tables.filter(isFollowed), before.adSchema);
+  const slot = await freeSlot(client, options.slot);
+  const sourceId = await identify(client);
+  checkContinuity(before.checkpoint, slot, sourceId);
+  await migrateClickHouse(copy.clickhouse, copy.names, { adSchema, url: options.clickhouseUrl });
+  await copy.fence.raise(ticket, before.checkpoint?.epoch ?? 0n);
+  // Read again: until the fence stood, an earlier writer could still write.
+  const found = await copy.checkpoint.read();
+  checkContinuity(found, slot, sourceId);
+  await makeTables(copy, layouts, { isFirst: found === null, adSchema });
+  if (found === null) await assertEmpty(copy, layouts);
+  await ensurePublication(client, options.publication, tables);
+  const checkpoint = found ?? (await firstCheckpoint(client, copy, { slot, sourceId, options }));
+  const states = await copy.tables.readTables();
+  return { copy, layouts, checkpoint, states, adSchema, sourceLsn: await currentLsn(client) };
+}
+
+/** The slot, null when there is none. @throws {AppError} `SLOT_BUSY` when somebody streams from it. */
+async function freeSlot(client: pg.Client, name: string): Promise<SlotState | null> {
+  const slot = await inspectSlot(client, name);
+  if (slot?.active !== true) return slot;
+  throw new AppError('SLOT_BUSY', `replication slot “${name}” is in use by process ${slot.activePid} of PostgreSQL`);
 }
 
 /**
@@ -158,6 +179,7 @@ async function makeTables(
   start: { isFirst: boolean; adSchema: boolean },
 ): Promise<void> {
   const states = await copy.tables.readTables();
+  await fenceTables(copy.clickhouse, copy.names, layouts.flatMap(writtenTables));
   for (const layout of layouts) {
     const state = states.get(tableLabel(layout.table));
     const fault = await shapeFault(copy, layout, start.adSchema);
@@ -173,8 +195,15 @@ async function makeTables(
   }
 }
 
+/** What changes of a table are written to, in the users' database. */
+function writtenTables({ table, role, history }: TableLayout): string[] {
+  const rollups = role.kind === 'events' ? ['campaign_hourly'] : [];
+  return [table.target, ...(history ? [`${table.target}_history`] : []), ...rollups];
+}
+
 /** A restart continues where the copy stands, or says why it cannot. */
-function checkContinuity(found: Checkpoint, slot: SlotState | null, sourceId: string): void {
+function checkContinuity(found: Checkpoint | null, slot: SlotState | null, sourceId: string): void {
+  if (found === null) return;
   if (found.sourceId !== sourceId) {
     throw new AppError('SOURCE_CHANGED', `the copy belongs to source ${found.sourceId}, this one is ${sourceId}`);
   }
@@ -222,7 +251,7 @@ async function firstCheckpoint(
   const [clock] = await pgRows(client, 'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us');
   const startLsn = await createSlot(client, name);
   const checkpoint: Checkpoint = {
-    epoch: 0n,
+    epoch: copy.fence.epoch,
     seq: 1n,
     appliedLsn: startLsn,
     commitLsn: startLsn,

@@ -56,8 +56,7 @@ async function insertRow(
   await insertPiece(copy.clickhouse, {
     sql: `INSERT INTO ${tableNames(copy.names, layout.table.target).landing} (${names}) FORMAT Native`,
     parts: encodeBlock(block, 1),
-    settings: LOAD_SETTINGS,
-    names: copy.names,
+    settings: { ...LOAD_SETTINGS, ...copy.fence.settings('settle') },
     ...row.patience,
   });
 }

@@ -1,5 +1,6 @@
 /** The ad schema in ClickHouse without a pipeline: rows are put through the landing tables by the test itself. */
 import { migrateClickHouse } from '../../src/destination/schema.ts';
+import { newWriter } from './plant.ts';
 import { temporaryClickHouse, type TemporaryClickHouse } from './databases.ts';
 
 /** One landing row; columns that are left out are NULL or 0. */
@@ -28,6 +29,6 @@ export async function checkpoint(ch: TemporaryClickHouse, lsn: bigint, commitTim
   await ch.client.command(
     `INSERT INTO ${ch.internal}.checkpoint (pipeline, epoch, seq, applied_lsn, rollups_live, applied_commit_time)
      VALUES ('test', 1, 1, {lsn:UInt64}, true, {time:DateTime64(6)})`,
-    { params: { lsn: String(lsn), time: commitTime } },
+    { params: { lsn: String(lsn), time: commitTime }, settings: await newWriter(ch, 'test') },
   );
 }

@@ -1,13 +1,16 @@
 /** `millrace run` as a process of its own: what can be killed. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { CheckpointStore } from '../../src/destination/checkpoint.ts';
 import { TableStateStore } from '../../src/destination/table-state.ts';
 import { packageRoot } from '../../src/model/package-root.ts';
 import { currentLsn } from '../../src/source/slot.ts';
 import type { TemporaryClickHouse, TemporaryPostgres } from './databases.ts';
 import { waitFor } from './wait.ts';
+
+const run = promisify(execFile);
 
 /** A pipeline in a process, started, killed and started again. */
 export class PipelineProcess implements AsyncDisposable {
@@ -61,6 +64,20 @@ export class PipelineProcess implements AsyncDisposable {
     this.#child = child;
   }
 
+  /** Suspends the process as it is, whatever it has in hand. The signal takes its time: resolves when it sleeps. */
+  async pause(): Promise<void> {
+    const pid = String(this.#child?.pid);
+    this.#child?.kill('SIGSTOP');
+    await waitFor(async () => (await run('ps', ['-o', 'state=', '-p', pid])).stdout.startsWith('T'), {
+      what: 'the process to be suspended',
+    });
+  }
+
+  /** Wakes it up. */
+  resume(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
   /** Ends it; `SIGKILL` as a crash, `SIGTERM` in order. */
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     const child = this.#child;
@@ -92,11 +109,15 @@ export class PipelineProcess implements AsyncDisposable {
     });
   }
 
-  /** Waits until it has died by itself. */
-  async died(): Promise<void> {
-    if (!this.isRunning || this.#child === null) return;
-    await once(this.#child, 'exit');
-    this.kills++;
+  /** Waits until it has died by itself; its exit code, null when a signal killed it. */
+  async died(): Promise<number | null> {
+    const child = this.#child;
+    if (child === null) return null;
+    if (this.isRunning) {
+      await once(child, 'exit');
+      this.kills++;
+    }
+    return child.exitCode;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,7 +16,8 @@ export function applyCommand() {
       const options = { ...config, postgresUrl: endpoints.postgres, clickhouseUrl: endpoints.clickhouse, log, signal };
       const copy = openCopy(options);
       await using _ = copy.clickhouse;
-      const { layouts, checkpoint, adSchema } = await prepare(copy, options);
+      await using prepared = await prepare(copy, options);
+      const { layouts, checkpoint, adSchema } = prepared;
       const tables = layouts.map(({ table }) => tableLabel(table));
       const done = {
         tables,
