@@ -32,28 +32,31 @@ const STATEMENTS: [what: string, text: string][] = [
   ['the emptying of a mirror', 'DELETE WHERE joinGet'],
 ];
 
-test.each(STATEMENTS)('GIVEN %s is held up on its way WHEN another process takes over THEN it is refused', async (_what, text) => {
-  await using pg = await temporaryAdSource();
-  await using ch = await temporaryClickHouse();
-  await using proxy = await openProxy(ch.url);
-  await pg.client.query(FIRST_ROWS);
-  await using first = startPipeline(pg, ch, { clickhouseUrl: proxy.url });
-  await first.caughtUp();
-  const hold = proxy.hold(text.replace('@', ch.database));
-  await pg.client.query(CHANGES);
-  await hold.reached();
-  await endStream(pg);
-  await using second = startPipeline(pg, ch);
-  await second.caughtUp();
-  await pg.client.query('UPDATE clicks SET campaign_id = 3');
-  await second.caughtUp();
-  hold.release();
-  await expect(first.caughtUp()).rejects.toMatchObject({ code: 'FENCED' });
-  expect(await adDifferences(pg, ch)).toEqual([]);
-  await pg.client.query(CHANGES);
-  await second.caughtUp();
-  expect(await adDifferences(pg, ch)).toEqual([]);
-});
+test.each(STATEMENTS)(
+  'GIVEN %s is held up on its way WHEN another process takes over THEN it is refused',
+  async (_what, text) => {
+    await using pg = await temporaryAdSource();
+    await using ch = await temporaryClickHouse();
+    await using proxy = await openProxy(ch.url);
+    await pg.client.query(FIRST_ROWS);
+    await using first = startPipeline(pg, ch, { clickhouseUrl: proxy.url });
+    await first.caughtUp();
+    const hold = proxy.hold(text.replace('@', ch.database));
+    await pg.client.query(CHANGES);
+    await hold.reached();
+    await endStream(pg);
+    await using second = startPipeline(pg, ch);
+    await second.caughtUp();
+    await pg.client.query('UPDATE clicks SET campaign_id = 3');
+    await second.caughtUp();
+    hold.release();
+    await expect(first.caughtUp()).rejects.toMatchObject({ code: 'FENCED' });
+    expect(await adDifferences(pg, ch)).toEqual([]);
+    await pg.client.query(CHANGES);
+    await second.caughtUp();
+    expect(await adDifferences(pg, ch)).toEqual([]);
+  },
+);
 
 test('GIVEN a process that sleeps in the middle of its work WHEN it wakes behind its successor THEN it writes nothing and ends with FENCED', async () => {
   await using pg = await temporaryAdSource();

@@ -11,5 +11,7 @@ export async function endStream(pg: TemporaryPostgres): Promise<void> {
     'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active',
     [pg.database],
   );
-  await waitFor(async () => (await inspectSlot(pg.client, pg.database))?.active === false, { what: 'the slot to be free' });
+  await waitFor(async () => (await inspectSlot(pg.client, pg.database))?.active === false, {
+    what: 'the slot to be free',
+  });
 }
