@@ -117,10 +117,10 @@ test('GIVEN two writers WHEN the earlier one raises the fence later THEN it is t
   expect(await later.read()).toBe(101n);
 });
 
-/** Rows that each writer has stored in the checkpoint table and the mirrors, as they lie there. */
+/** What a write of the zombie would change: whose checkpoint counts, rows of mirror and history, the sum of the rollup. */
 async function writes(ch: { client: { rows(sql: string): Promise<unknown[]> }; database: string; internal: string }) {
   return await ch.client.rows(
-    `SELECT (SELECT max(seq) FROM ${ch.internal}.checkpoint) AS seq, (SELECT count() FROM ${ch.database}.impressions FINAL) AS impressions,
+    `SELECT (SELECT argMax(epoch, seq) FROM ${ch.internal}.checkpoint) AS epoch, (SELECT count() FROM ${ch.database}.impressions FINAL) AS impressions,
       (SELECT sum(impressions) FROM ${ch.database}.campaign_hourly) AS counted, (SELECT count() FROM ${ch.database}.campaign_history FINAL) AS versions`,
   );
 }
