@@ -64,6 +64,8 @@ async function pipeline(job: PipelineJob): Promise<void> {
     chunkRows: OPTIONS.chunkRows.default,
     chunkBytes: OPTIONS.chunkBytes.default,
     batchMaxBytes: OPTIONS.batchMaxBytes.default,
+    spoolDir: OPTIONS.spoolDir.default,
+    spoolMaxBytes: OPTIONS.spoolMaxBytes.default,
     minFlushIntervalMs: OPTIONS.minFlushIntervalMs.default,
     walBudget: OPTIONS.walBudget.default,
     walBudgetAction: OPTIONS.walBudgetAction.default,

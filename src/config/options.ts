@@ -144,6 +144,19 @@ export const OPTIONS = {
     default: 16 * MIB,
     text: 'Bytes of changes after which a batch is written; bounds the memory of the stream.',
   },
+  spoolDir: {
+    group: 'Tuning',
+    kind: { type: 'path' },
+    default: null,
+    absent: 'the directory for temporary files',
+    text: 'Where transactions in progress wait for their commit once PostgreSQL streams them; on a disk, not in memory.',
+  },
+  spoolMaxBytes: {
+    group: 'Tuning',
+    kind: { type: 'bytes', min: MIB, max: 1024 * 1024 * 1024 * MIB },
+    default: 64 * 1024 * MIB,
+    text: 'The most bytes that transactions in progress may take there.',
+  },
   minFlushIntervalMs: {
     group: 'Tuning',
     kind: { type: 'integer', min: 0, max: 600_000 },

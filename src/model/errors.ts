@@ -63,6 +63,14 @@ export const ERRORS = {
     hint: 'Use another internal database for another source, or run `millrace teardown --copy` to start the copy anew.',
   },
   STREAM_ENDED: { remedy: 'retry', hint: 'The connection to PostgreSQL was lost; it is opened again by itself.' },
+  SPOOL_FULL: {
+    remedy: 'operator',
+    hint: 'Free space in the spool directory or raise `spoolMaxBytes`, then start again: nothing is lost, PostgreSQL sends the transaction again.',
+  },
+  SPOOL_FAILED: {
+    remedy: 'operator',
+    hint: 'Give a spool directory (`spoolDir`) on a working disk that this user may write to, then start again: nothing is lost.',
+  },
   PROTOCOL: {
     remedy: 'bug',
     hint: 'Please report this with the message above: the stream was not what the manual says.',

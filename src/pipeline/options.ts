@@ -17,6 +17,8 @@ export interface PipelineOptions extends Pick<
   | 'chunkRows'
   | 'chunkBytes'
   | 'batchMaxBytes'
+  | 'spoolDir'
+  | 'spoolMaxBytes'
   | 'minFlushIntervalMs'
   | 'walBudget'
   | 'walBudgetAction'
@@ -44,6 +46,8 @@ export interface PipelineProgress {
   readonly appliedLsn: bigint;
   /** µs since 1970, 0 before the first transaction. */
   readonly appliedCommitTimeUs: bigint;
+  /** Bytes of transactions in progress that wait on disk for their commits. */
+  readonly spooledBytes: number;
   /** Position the server has told to have. */
   readonly sourceLsn: bigint;
   /** Everything the source had committed when it was last asked is in the copy, and all tables are live. */
@@ -69,6 +73,7 @@ export const NOTHING_YET: PipelineProgress = {
   changes: 0,
   appliedLsn: 0n,
   appliedCommitTimeUs: 0n,
+  spooledBytes: 0,
   sourceLsn: 0n,
   caughtUp: false,
   waitingFor: '',

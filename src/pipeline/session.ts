@@ -6,6 +6,7 @@
  *
  * Whatever ends it, the next session begins at the checkpoint.
  */
+import { tmpdir } from 'node:os';
 import type { UnfitPolicy } from '../codec/column.ts';
 import { isClean } from '../destination/checkpoint.ts';
 import type { Patience } from '../destination/landing.ts';
@@ -147,7 +148,7 @@ export class Session {
 
   /** Opens the stream. Nothing was written to the copy before: the slot is the lock. */
   async open(): Promise<void> {
-    const { postgresUrl, slot, publication, signal } = this.#options;
+    const { postgresUrl, slot, publication, spoolDir, spoolMaxBytes, signal } = this.#options;
     const stream = await openStream({
       url: postgresUrl,
       slot,
@@ -155,6 +156,7 @@ export class Session {
       startLsn: this.#prepared.checkpoint.appliedLsn,
       binary: true,
       messages: true,
+      streaming: { directory: spoolDir ?? tmpdir(), maxBytes: spoolMaxBytes },
       sink: this.#accumulator,
       onIdlePosition: (lsn) => this.#onIdlePosition(lsn),
       onReadEnd: () => this.#onReadEnd(),
@@ -361,6 +363,7 @@ export class Session {
       changes: this.#changes,
       appliedLsn,
       appliedCommitTimeUs,
+      spooledBytes: this.#stream?.spooledBytes ?? 0,
       sourceLsn: this.#stream?.walEnd ?? 0n,
       caughtUp: isLive && hasRollups && this.#recoverUntil === null && !this.#accumulator.hasWork,
       waitingFor: this.#loader.waitingFor,

@@ -27,7 +27,7 @@ export interface RelationColumn {
 
 /** A transaction, as Begin announces it. */
 export interface TransactionStart {
-  /** LSN of the commit record: known at Begin, as the server sends only committed transactions (protocol 1). */
+  /** LSN of the commit record: a sink hears of committed transactions only. */
   readonly commitLsn: Lsn;
   /** Commit time of the source's clock, µs since 1970-01-01 UTC. */
   readonly commitTimeUs: bigint;
@@ -93,4 +93,34 @@ export interface ChangeSink {
   truncate(relationOids: readonly number[], position: WalPosition): void;
   /** Only called when the stream was opened with `messages`. */
   message?(message: LogicalMessage): void;
+}
+
+/**
+ * A message of a transaction that is still in progress. One object is reused for all; the bytes are a view,
+ * valid only during the call.
+ */
+export interface InProgressMessage {
+  /** The subtransaction that made the change, or the transaction itself. */
+  readonly xid: number;
+  /** Kind byte: a change, a relation or a logical message. */
+  readonly kind: number;
+  /** `kind` and `bytes[start, end)` together are the message as it is sent for a committed transaction; not yet checked. */
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Receives what the server sends of large transactions before they commit: runs of messages, each run of one
+ * transaction, runs of several in any order. Runs do not lie inside a committed transaction.
+ */
+export interface InProgressSink {
+  /** A run begins; `isFirst`: the first of the transaction `xid`. */
+  streamStart(xid: number, isFirst: boolean): void;
+  streamMessage(message: InProgressMessage, position: WalPosition): void;
+  streamStop(): void;
+  /** The transaction has committed: its place in the order of commits is here. `endLsn` as in {@link ChangeSink.commit}. */
+  streamCommit(transaction: TransactionStart, endLsn: Lsn): void;
+  /** The transaction (`subXid` = `xid`) or one of its subtransactions was rolled back; nested ones are told one by one. Also told of transactions never heard of. */
+  streamAbort(xid: number, subXid: number): void;
 }

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { recordingSink } from '../../test/support/recording-sink.ts';
 import { AppError } from '../model/errors.ts';
+import type { InProgressSink } from './changes.ts';
 import { PgOutputDecoder } from './pgoutput.ts';
 
 /** Writes a message the way the manual describes it: independent of the decoder. */
@@ -73,6 +74,105 @@ const anyRow = fc.oneof(
     event: `delete undefined ${kind}${shown(old)}`,
   })),
 );
+
+/** Writes down what an in-progress sink hears, the messages as protocol 1 has them. */
+function inProgressRecord() {
+  const heard: unknown[] = [];
+  const sink: InProgressSink = {
+    streamStart: (...told) => void heard.push(['start', ...told]),
+    streamStop: () => void heard.push(['stop']),
+    streamCommit: (...told) => void heard.push(['commit', ...told]),
+    streamAbort: (...told) => void heard.push(['abort', ...told]),
+    streamMessage: ({ xid, kind, bytes, start, end }, { hi, lo }) =>
+      void heard.push([xid, Buffer.concat([Buffer.from([kind]), bytes.subarray(start, end)]).toString('hex'), hi, lo]),
+  };
+  return { heard, sink };
+}
+
+describe('pgoutput of transactions in progress', () => {
+  const position = { hi: 3, lo: 4 };
+  const isFirst = fc.boolean();
+
+  test('GIVEN any run THEN its messages come as protocol 1 has them, each with its xid', () => {
+    fc.assert(
+      fc.property(oid, isFirst, fc.array(fc.tuple(oid, anyRow)), margin, (xid, first, rows, before) => {
+        const { heard, sink } = inProgressRecord();
+        const decoder = new PgOutputDecoder(recordingSink(), sink);
+        const send = (message: Buffer): void => {
+          const bytes = Buffer.concat([Buffer.alloc(before, 0x55), message, Buffer.alloc(3, 0x55)]);
+          decoder.decode(bytes, before, before + message.length, position);
+        };
+        send(
+          new Writer()
+            .bytes('S')
+            .u32(xid)
+            .bytes(first ? '\u0001' : '\0')
+            .end(),
+        );
+        for (const [subXid, { message }] of rows)
+          send(new Writer().bytes(message.subarray(0, 1)).u32(subXid).bytes(message.subarray(1)).end());
+        send(new Writer().bytes('Y').u32(xid).u32(7).text('s').text('t').end());
+        send(new Writer().bytes('O').u64(7n).text('origin').end());
+        send(Buffer.from('E'));
+        expect(heard).toEqual([
+          ['start', xid, first],
+          ...rows.map(([subXid, { message }]) => [subXid, message.toString('hex'), 3, 4]),
+          ['stop'],
+        ]);
+      }),
+    );
+  });
+
+  test('GIVEN any commit and abort THEN their numbers come back', () => {
+    fc.assert(
+      fc.property(oid, oid, lsn, lsn, fc.bigInt({ min: 0n, max: 2n ** 50n }), (xid, subXid, commitLsn, endLsn, us) => {
+        const { heard, sink } = inProgressRecord();
+        const decoder = new PgOutputDecoder(recordingSink(), sink);
+        const commit = new Writer().bytes('c').u32(xid).bytes('\0').u64(commitLsn).u64(endLsn).u64(us).end();
+        const abort = new Writer().bytes('A').u32(xid).u32(subXid).end();
+        for (const message of [commit, abort]) {
+          decoder.decode(message, 0, message.length, position);
+          expect(() => decoder.decode(message, 0, message.length - 1, position)).toThrow(AppError);
+        }
+        const transaction = { commitLsn, commitTimeUs: us + 946_684_800_000_000n, xid };
+        expect(heard).toEqual([
+          ['commit', transaction, endLsn],
+          ['abort', xid, subXid],
+        ]);
+      }),
+    );
+  });
+
+  test('GIVEN any bytes in a run THEN they are refused with PROTOCOL or passed on within their bounds', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 12 }), margin, margin, (message, before, after) => {
+        const inside: boolean[] = [];
+        const end = before + message.length;
+        const { sink } = inProgressRecord();
+        const decoder = new PgOutputDecoder(recordingSink(), {
+          ...sink,
+          streamMessage: (view) => void inside.push(view.start >= before && view.start <= view.end && view.end === end),
+        });
+        const start = new Writer().bytes('S').u32(1).bytes('\u0001').end();
+        decoder.decode(start, 0, start.length, position);
+        try {
+          decoder.decode(Buffer.concat([Buffer.alloc(before), message, Buffer.alloc(after)]), before, end, position);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'PROTOCOL' });
+        }
+        expect(inside.every(Boolean)).toBe(true);
+      }),
+    );
+  });
+
+  test.each(['B', 'C', 'S', 'c', 'A', 'b', '?'])('GIVEN kind %s inside a run THEN PROTOCOL', (kind) => {
+    const decoder = new PgOutputDecoder(recordingSink(), inProgressRecord().sink);
+    const start = new Writer().bytes('S').u32(1).bytes('\u0001').end();
+    decoder.decode(start, 0, start.length, position);
+    const message = new Writer().bytes(kind).bytes(Buffer.alloc(33)).end();
+    expect(() => decoder.decode(message, 0, message.length, position)).toThrow(AppError);
+  });
+});
 
 describe('pgoutput', () => {
   test('GIVEN any row message THEN its tuples come back, wherever in a buffer it lies', () => {
@@ -153,12 +253,14 @@ describe('pgoutput', () => {
     ]);
   });
 
-  test.each(['S', 'E', 'c', 'A', 'b', 'P', 'K', 'r', 'p', '?'])(
-    'GIVEN kind %s of later protocols THEN PROTOCOL',
-    (kind) => {
-      expect(() => decode(Buffer.from(`${kind}\0\0\0\0\0\0\0\0`))).toThrow(AppError);
-    },
-  );
+  test.each(['S', 'E', 'c', 'b', 'P', 'K', 'r', 'p', '?'])('GIVEN kind %s of later protocols THEN PROTOCOL', (kind) => {
+    expect(() => decode(Buffer.from(`${kind}\0\0\0\0\0\0\0\0`))).toThrow(AppError);
+  });
+
+  test('GIVEN Stream Abort by protocol 1, as PostgreSQL 18 sends it THEN it is passed over', () => {
+    expect(decode(new Writer().bytes('A').u32(7).u32(7).end()).events).toEqual([]);
+    expect(() => decode(new Writer().bytes('A').u32(7).end(), 0, 9)).toThrow(AppError);
+  });
 
   test('GIVEN a cut message THEN PROTOCOL, although bytes follow in the buffer', () => {
     fc.assert(

@@ -1,12 +1,15 @@
 /**
- * Decoder of pgoutput, protocol version 1: bytes in, calls of a {@link ChangeSink} out.
+ * Decoder of pgoutput, protocol versions 1 and 2: bytes in, calls of a {@link ChangeSink} out.
  *
  * Every message is checked to its last byte before the sink hears of it, so whoever reads the tuples
- * needs no checks. Messages of later versions (streamed and prepared transactions) are refused.
+ * needs no checks. Messages of transactions in progress (version 2) go to an {@link InProgressSink} as they are:
+ * of these only kind and xid are read, the rest is checked when it is decoded after the commit.
+ * Messages of later versions (prepared transactions) are refused.
  *
  * @see https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
  */
-import type { ChangeSink, RelationMessage, WalPosition } from './changes.ts';
+import type { Lsn } from '../model/lsn.ts';
+import type { ChangeSink, InProgressSink, RelationMessage, WalPosition } from './changes.ts';
 import { Cursor, protocolError } from './cursor.ts';
 import { checkTuple } from './tuple.ts';
 
@@ -24,6 +27,11 @@ const TRUNCATE = 0x54; // T
 const TYPE = 0x59; // Y
 const UPDATE = 0x55; // U
 
+const STREAM_ABORT = 0x41; // A
+const STREAM_COMMIT = 0x63; // c
+const STREAM_START = 0x53; // S
+const STREAM_STOP = 0x45; // E
+
 const KEY_TUPLE = 0x4b; // K
 const NEW_TUPLE = 0x4e; // N
 const OLD_TUPLE = 0x4f; // O
@@ -37,10 +45,16 @@ export class PgOutputDecoder {
     oldTuple: -1,
     newTuple: -1,
   };
+  readonly #inProgress: InProgressSink | null;
+  readonly #streamed = { xid: 0, kind: 0, bytes: this.#cursor.bytes, start: 0, end: 0 };
   #inTransaction = false;
+  /** Between Stream Start and Stream Stop: there every change has an xid in front. */
+  #inRun = false;
 
-  constructor(sink: ChangeSink) {
+  /** Without `inProgress`, messages of transactions in progress are refused. */
+  constructor(sink: ChangeSink, inProgress: InProgressSink | null = null) {
     this.#sink = sink;
+    this.#inProgress = inProgress;
   }
 
   /** True between Begin and Commit. */
@@ -57,6 +71,7 @@ export class PgOutputDecoder {
     const cursor = this.#cursor;
     cursor.open(bytes, start, end);
     const kind = cursor.u8();
+    if (this.#inRun) return this.#ofRun(kind, cursor, position);
     switch (kind) {
       case INSERT:
         return this.#insert(cursor, position);
@@ -80,13 +95,77 @@ export class PgOutputDecoder {
       case TRUNCATE:
         return this.#truncate(cursor, position);
       case LOGICAL_MESSAGE:
-        return this.#message(cursor);
+        return this.#logicalMessage(cursor);
       case TYPE:
         return skipType(cursor);
       case ORIGIN:
         return skipOrigin(cursor);
+      case STREAM_ABORT:
+        return this.#streamAbort(cursor);
       default:
-        throw protocolError(`kind ${kind} is not of protocol version 1`);
+        if (this.#inProgress === null || this.#inTransaction) throw unexpected(kind);
+        return this.#betweenRuns(kind, cursor, this.#inProgress);
+    }
+  }
+
+  /**
+   * PostgreSQL 18 sends it also where nothing was streamed, even by protocol 1: for a large transaction that it finds
+   * rolled back when it is about to spill it.
+   */
+  #streamAbort(cursor: Cursor): void {
+    const xid = cursor.u32();
+    const subXid = cursor.u32();
+    cursor.finish();
+    this.#inProgress?.streamAbort(xid, subXid);
+  }
+
+  #betweenRuns(kind: number, cursor: Cursor, sink: InProgressSink): void {
+    switch (kind) {
+      case STREAM_START: {
+        const xid = cursor.u32();
+        const isFirst = cursor.u8() === 1;
+        cursor.finish();
+        this.#inRun = true;
+        return sink.streamStart(xid, isFirst);
+      }
+      case STREAM_COMMIT: {
+        const xid = cursor.u32();
+        const { commitLsn, endLsn, commitTimeUs } = readCommit(cursor);
+        return sink.streamCommit({ commitLsn, commitTimeUs, xid }, endLsn);
+      }
+      default:
+        throw unexpected(kind);
+    }
+  }
+
+  /** A message between Stream Start and Stream Stop. */
+  #ofRun(kind: number, cursor: Cursor, position: WalPosition): void {
+    switch (kind) {
+      case INSERT:
+      case UPDATE:
+      case DELETE:
+      case TRUNCATE:
+      case RELATION:
+      case LOGICAL_MESSAGE: {
+        const message = this.#streamed;
+        message.kind = kind;
+        message.xid = cursor.u32();
+        message.bytes = cursor.bytes;
+        message.start = cursor.offset;
+        message.end = cursor.end;
+        return this.#inProgress!.streamMessage(message, position);
+      }
+      case STREAM_STOP:
+        cursor.finish();
+        this.#inRun = false;
+        return this.#inProgress!.streamStop();
+      case TYPE:
+        cursor.u32(); // the xid
+        return skipType(cursor);
+      case ORIGIN: // the only one without an xid
+        return skipOrigin(cursor);
+      default:
+        throw unexpected(kind);
     }
   }
 
@@ -100,11 +179,7 @@ export class PgOutputDecoder {
   }
 
   #commit(cursor: Cursor): void {
-    cursor.u8(); // flags, none defined
-    const commitLsn = cursor.u64();
-    const endLsn = cursor.u64();
-    cursor.i64(); // commit time, as in Begin
-    cursor.finish();
+    const { commitLsn, endLsn } = readCommit(cursor);
     this.#inTransaction = false;
     this.#sink.commit(commitLsn, endLsn);
   }
@@ -156,7 +231,7 @@ export class PgOutputDecoder {
     this.#sink.relation(relation);
   }
 
-  #message(cursor: Cursor): void {
+  #logicalMessage(cursor: Cursor): void {
     const transactional = (cursor.u8() & 1) === 1;
     const lsn = cursor.u64();
     const prefix = cursor.text();
@@ -166,6 +241,20 @@ export class PgOutputDecoder {
     const content = Buffer.from(cursor.bytes.subarray(start, start + length));
     this.#sink.message?.({ transactional, lsn, prefix, content });
   }
+}
+
+function unexpected(kind: number): Error {
+  return protocolError(`kind ${kind} is not known, or not expected here`);
+}
+
+/** What Commit and Stream Commit end with. */
+function readCommit(cursor: Cursor): { commitLsn: Lsn; endLsn: Lsn; commitTimeUs: bigint } {
+  cursor.u8(); // flags, none defined
+  const commitLsn = cursor.u64();
+  const endLsn = cursor.u64();
+  const commitTimeUs = cursor.i64() + EPOCH_2000_US;
+  cursor.finish();
+  return { commitLsn, endLsn, commitTimeUs };
 }
 
 /** The new tuple, the last part of an insert or update. */

@@ -2,7 +2,8 @@
  * The replication stream: START_REPLICATION on a slot, decoded into calls of a {@link ChangeSink}.
  *
  * What it promises: it confirms exactly what {@link ReplicationStream.confirm} was told and nothing else;
- * it answers the server also while paused, so that backpressure never costs the connection.
+ * it answers the server also while paused, so that backpressure never costs the connection. Transactions that the
+ * server sends before they commit are spooled (spool.ts) and replayed at their commits (replay.ts), in one order with the others.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
@@ -15,7 +16,9 @@ import { protocolError } from './cursor.ts';
 import { FRAME_HEADER, frameSize } from './frames.ts';
 import { PgOutputDecoder } from './pgoutput.ts';
 import { ReadGathering } from './read-gathering.ts';
+import { Replay } from './replay.ts';
 import { ReplicationQuery, type CopyHandler } from './replication.ts';
+import { Spool, type SpoolOptions } from './spool.ts';
 import {
   KEEPALIVE,
   KEEPALIVE_BYTES,
@@ -36,6 +39,11 @@ export interface StreamOptions {
   readonly binary?: boolean;
   /** Also deliver messages of `pg_logical_emit_message`. Needs PostgreSQL 14. */
   readonly messages?: boolean;
+  /**
+   * Lets the server send large transactions while they are in progress, and spools them there: it need not spill them
+   * itself, and the commit finds them here. Needs PostgreSQL 14. Without it they are sent after their commits.
+   */
+  readonly streaming?: SpoolOptions;
   readonly sink: ChangeSink;
   /**
    * The server has sent everything before `lsn` and no transaction is half delivered: when nothing is pending,
@@ -50,6 +58,7 @@ export interface StreamOptions {
 
 const HOLD_CONSUMER = 1;
 const HOLD_GATHERING = 2;
+const HOLD_REPLAY = 4;
 /** The longest time between two status messages, ms; also what `wal_sender_timeout = 0` gets. */
 const MAX_STATUS_INTERVAL_MS = 10_000;
 /** How long {@link ReplicationStream.close} waits for each of the server's two goodbyes, ms. */
@@ -58,7 +67,7 @@ const GOODBYE_MS = 400;
 /**
  * Opens a stream and waits until the server has accepted it.
  *
- * @throws {AppError} `SLOT_BUSY`, `SLOT_LOST`, `POSTGRES_UNREACHABLE`, `POSTGRES_AUTH`, `POSTGRES_FAILED`.
+ * @throws {AppError} `SLOT_BUSY`, `SLOT_LOST`, `POSTGRES_UNREACHABLE`, `POSTGRES_AUTH`, `POSTGRES_FAILED`, `SPOOL_FAILED`.
  */
 export async function openStream(options: StreamOptions): Promise<ReplicationStream> {
   options.signal?.throwIfAborted();
@@ -86,6 +95,8 @@ export class ReplicationStream implements CopyHandler {
   readonly #options: StreamOptions;
   readonly #query: ReplicationQuery;
   readonly #decoder: PgOutputDecoder;
+  readonly #spool: Spool | null;
+  readonly #replay: Replay;
   readonly #gathering: ReadGathering | null;
   readonly #timeoutMs: number;
   readonly #intervalMs: number;
@@ -106,7 +117,21 @@ export class ReplicationStream implements CopyHandler {
     this.#options = options;
     this.#timeoutMs = walSenderTimeoutMs;
     this.#intervalMs = statusInterval(walSenderTimeoutMs);
-    this.#decoder = new PgOutputDecoder(options.sink);
+    this.#replay = new Replay({
+      sink: options.sink,
+      onPart: () => options.onReadEnd?.(),
+      onFrames: (bytes, start, end) => this.#decodeFrames(bytes, start, end),
+      onDone: () => this.#afterReplay(),
+      onError: (error) => this.#query.fail(asAppError(error, 'INTERNAL', 'cannot replay a spooled transaction')),
+    });
+    this.#spool =
+      options.streaming === undefined
+        ? null
+        : new Spool(options.streaming, (...committed) => {
+            this.#query.hold(HOLD_REPLAY);
+            this.#replay.begin(...committed);
+          });
+    this.#decoder = new PgOutputDecoder(options.sink, this.#spool);
     this.#query = new ReplicationQuery(startStatement(options), this);
     const isUnixSocket = client.host.startsWith('/');
     this.#gathering = isUnixSocket
@@ -151,6 +176,7 @@ export class ReplicationStream implements CopyHandler {
   /** Stops reading; what was read already is still delivered. The server is answered all the same. */
   pause(): void {
     this.#isHeld = true;
+    this.#replay.pause();
     this.#query.hold(HOLD_CONSUMER);
   }
 
@@ -158,7 +184,13 @@ export class ReplicationStream implements CopyHandler {
   resume(): void {
     this.#isHeld = false;
     this.#unanswered = 0;
+    this.#replay.resume();
     this.#query.release(HOLD_CONSUMER);
+  }
+
+  /** Bytes on disk of transactions in progress. */
+  get spooledBytes(): number {
+    return this.#spool?.byteLength ?? 0;
   }
 
   /** True between {@link pause} and {@link resume}. */
@@ -171,7 +203,7 @@ export class ReplicationStream implements CopyHandler {
     if (!this.#isClosing) {
       this.#isClosing = true;
       this.#query.send(encodeCopyDone());
-      this.#query.release(HOLD_CONSUMER | HOLD_GATHERING);
+      this.#query.release(HOLD_CONSUMER | HOLD_GATHERING | HOLD_REPLAY);
       const goodbye = new AbortController();
       const isDone = await Promise.race([
         this.closed.then(() => true),
@@ -191,13 +223,26 @@ export class ReplicationStream implements CopyHandler {
   }
 
   onFrames(bytes: Buffer, start: number, end: number): void {
+    if (this.#isClosing) return;
     this.#readStartedAt ||= performance.now();
+    if (this.#replay.isRunning) this.#replay.wait(bytes, start, end, 'end');
+    else this.#decodeFrames(bytes, start, end);
+  }
+
+  #decodeFrames(bytes: Buffer, start: number, end: number): void {
     let offset = start;
     while (offset < end && !this.#isClosing) {
       const next = offset + frameSize(bytes, offset);
       this.#onCopyData(bytes, offset + FRAME_HEADER, next);
       offset = next;
+      if (this.#replay.isRunning) return this.#replay.wait(bytes, offset, end, 'front');
     }
+  }
+
+  /** The socket was not read meanwhile, so the server's silence means nothing. */
+  #afterReplay(): void {
+    this.#unanswered = 0;
+    this.#query.release(HOLD_REPLAY);
   }
 
   onReadEnd(byteLength: number): void {
@@ -232,7 +277,7 @@ export class ReplicationStream implements CopyHandler {
   /** Reports in time for the server, and finds out when the server is gone although the connection stands. */
   #tick(): void {
     if (!this.#hasStarted || this.#isClosing) return;
-    const hasWatchdog = this.#timeoutMs > 0 && !this.#isHeld;
+    const hasWatchdog = this.#timeoutMs > 0 && !this.#isHeld && !this.#replay.isRunning;
     if (hasWatchdog && this.#unanswered * this.#intervalMs >= 2 * this.#timeoutMs) {
       const seconds = Math.round((this.#unanswered * this.#intervalMs) / 1000);
       this.#query.fail(new AppError('STREAM_ENDED', `PostgreSQL has not answered for ${seconds} s`));
@@ -254,6 +299,8 @@ export class ReplicationStream implements CopyHandler {
     this.#options.signal?.removeEventListener('abort', onAbort);
     clearInterval(this.#timer);
     this.#gathering?.close();
+    await this.#replay.stop();
+    this.#spool?.close();
     await endClient(this.#client);
     return reason;
   }
@@ -281,7 +328,8 @@ function literal(text: string): string {
 }
 
 function startStatement(options: StreamOptions): string {
-  const settings = ["proto_version '1'", `publication_names ${literal(pgIdent(options.publication))}`];
+  const version = options.streaming === undefined ? ["proto_version '1'"] : ["proto_version '2'", "streaming 'on'"];
+  const settings = [...version, `publication_names ${literal(pgIdent(options.publication))}`];
   if (options.binary === true) settings.push("binary 'true'");
   if (options.messages === true) settings.push("messages 'true'");
   return `START_REPLICATION SLOT ${pgIdent(options.slot)} LOGICAL ${formatLsn(options.startLsn)} (${settings.join(', ')})`;

@@ -36,6 +36,8 @@ export function pipelineOptions(
     chunkRows: 1_000_000,
     chunkBytes: 16 << 20,
     batchMaxBytes: 16 << 20,
+    spoolDir: null,
+    spoolMaxBytes: 1 << 30,
     minFlushIntervalMs: 10,
     walBudget: 10 * 2 ** 30,
     walBudgetAction: 'warn',
