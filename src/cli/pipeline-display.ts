@@ -56,7 +56,7 @@ export function retryText({ what, code, attempt, nextSeconds }: Retrying): strin
 
 /** `streaming · 12,345 changes, 218/s · lag 0 B, 0 s · at 0/1A2B3C`. */
 export function statusLine(progress: PipelineProgress, ratePerSecond: number): string {
-  if (progress.waitingFor !== '') return `waiting for older transactions of PostgreSQL: ${progress.waitingFor}`;
+  if (progress.waitingFor !== '') return `waiting for ${progress.waitingFor}`;
   if (progress.retrying !== null) return `${progress.phase} · retrying ${retryText(progress.retrying)}`;
   const behindBytes = progress.sourceLsn > progress.appliedLsn ? progress.sourceLsn - progress.appliedLsn : 0n;
   const ageSeconds =

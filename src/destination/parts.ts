@@ -2,12 +2,26 @@
 import type { ClickHouse } from './client.ts';
 import type { Names } from './ddl.ts';
 
-/** The most active parts of any table of the copy. */
-export async function mostActiveParts(clickhouse: ClickHouse, names: Names): Promise<number> {
-  const [row] = await clickhouse.rows<{ parts: string }>(
-    `SELECT max(parts) AS parts FROM (SELECT count() AS parts FROM system.parts
-     WHERE active AND database IN ({database:String}, {internal:String}) GROUP BY database, table)`,
-    { params: { database: names.database, internal: names.internal } },
+/** The fullest partition of our tables. */
+export interface Parts {
+  /** `database.table`; empty when there are no parts at all. */
+  readonly table: string;
+  readonly parts: number;
+}
+
+/** No parts anywhere. */
+export const NO_PARTS: Parts = { table: '', parts: 0 };
+
+/**
+ * The most active parts of any partition of the tables that Millrace writes: everything in its own database, and the
+ * given tables in the users' one, where others may keep tables too.
+ */
+export async function mostActiveParts(clickhouse: ClickHouse, names: Names, tables: readonly string[]): Promise<Parts> {
+  const [row] = await clickhouse.rows<{ name: string; parts: string }>(
+    `SELECT concat(database, '.', table) AS name, count() AS parts FROM system.parts
+     WHERE active AND (database = {internal:String} OR (database = {database:String} AND table IN {tables:Array(String)}))
+     GROUP BY database, table, partition_id ORDER BY parts DESC LIMIT 1`,
+    { params: { ...names, tables } },
   );
-  return Number(row?.parts ?? 0);
+  return row === undefined ? NO_PARTS : { table: row.name, parts: Number(row.parts) };
 }

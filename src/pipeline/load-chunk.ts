@@ -26,6 +26,8 @@ export interface ReadOptions {
   readonly patience: Patience;
   /** For inserts: they are not given up with the reading, as the server might still carry one out later. */
   readonly inserting: Patience;
+  /** Waited for before each insert. */
+  readonly room: () => Promise<void>;
   /** Told of rows as they are read. */
   readonly onRows: (rows: number) => void;
 }
@@ -106,11 +108,18 @@ export class ChunkReader {
   }
 
   /** Hands the rows over to an insert; resolves as soon as reading may go on. */
-  async #flush({ patience, inserting: insertPatience }: ReadOptions): Promise<void> {
+  async #flush({ patience, inserting: insertPatience, room }: ReadOptions): Promise<void> {
+    if (this.#rows === 0) return;
+    let before: Promise<unknown>;
+    do {
+      before = this.#inserting;
+      await before;
+      await room();
+    } while (before !== this.#inserting);
+    patience.signal.throwIfAborted();
+    // Counted only now: what was read with the same bytes of the socket has come meanwhile, or another flush took it all.
     const rows = this.#rows;
     if (rows === 0) return;
-    await this.#inserting;
-    patience.signal.throwIfAborted();
     const { sql, block } = this.#block(rows);
     // Copied, as the columns are filled again while these bytes travel.
     const parts = encodeBlock(block, rows).map((part) => Buffer.from(part));

@@ -47,6 +47,8 @@ export interface LoaderOptions {
   readonly chunkBytes: number;
   readonly policiesOf: (layout: TableLayout) => readonly UnfitPolicy[];
   readonly patience: Patience;
+  /** Resolves when ClickHouse has room for one more insert. */
+  readonly room: () => Promise<void>;
   readonly log: Log;
   /** A table whose rows cannot be taken: its changes are left out from here on. */
   readonly onQuarantine: (layout: TableLayout) => void;
@@ -330,7 +332,7 @@ export class Loader {
     };
     try {
       const client = await job.connection.open();
-      const options = { patience: job.patience, inserting: this.#options.patience, onRows };
+      const options = { patience: job.patience, inserting: this.#options.patience, room: this.#options.room, onRows };
       return await reader.read(client, { ...job.chunk, filenode }, options);
     } catch (error) {
       this.#rowsLoaded.set(label, Math.max(0, (this.#rowsLoaded.get(label) ?? 0) - read));

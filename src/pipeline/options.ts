@@ -52,7 +52,7 @@ export interface PipelineProgress {
   readonly sourceLsn: bigint;
   /** Everything the source had committed when it was last asked is in the copy, and all tables are live. */
   readonly caughtUp: boolean;
-  /** Whom the load waits for, in words. */
+  /** What it waits for, in words: transactions of the source, merges of ClickHouse. Empty: nothing. */
   readonly waitingFor: string;
   /** This process reads the slot. */
   readonly holdsSlot: boolean;

@@ -29,7 +29,10 @@ const BULK_INTERVAL_MS = 200;
 const STEADY_CHANGES = 8;
 const APPLY_SHARE = 2;
 const MAX_APPLY_INTERVAL_MS = 250;
-/** Parts that merges handle without help, and the number that must never be reached. */
+/**
+ * Parts that merges handle without help, and the number from which on nothing is written until they have. A batch that
+ * is under way then adds a few: no partition ever has 300.
+ */
 const CALM_PARTS = 60;
 const MAX_PARTS = 240;
 const MAX_INTERVAL_MS = 2_000;
@@ -43,8 +46,13 @@ export function flushDelayMs(input: PacingInput): number {
   return Math.max(base, share, partsIntervalMs(input.activeParts)) - input.sinceLastFlushMs;
 }
 
-/** 0 while merges keep up, rising to 2 s as the parts near their limit. */
-function partsIntervalMs(activeParts: number): number {
+/** Whether nothing more may be written before ClickHouse has merged. */
+export function isFull(activeParts: number): boolean {
+  return activeParts >= MAX_PARTS;
+}
+
+/** ms between two batches for the sake of the merges: 0 while they keep up, rising to 2 s as the parts near their limit. */
+export function partsIntervalMs(activeParts: number): number {
   if (activeParts <= CALM_PARTS) return 0;
   const pressure = Math.min(1, (activeParts - CALM_PARTS) / (MAX_PARTS - CALM_PARTS));
   return MAX_INTERVAL_MS * pressure ** 2;

@@ -244,7 +244,7 @@ async function firstCheckpoint(
     onWait: (older) => {
       const waitingFor = describeOlder(older);
       log.debug({ waitingFor }, 'the slot waits for older transactions');
-      onProgress?.({ ...NOTHING_YET, waitingFor });
+      onProgress?.({ ...NOTHING_YET, waitingFor: `older transactions of PostgreSQL: ${waitingFor}` });
     },
   });
   // Read before the slot exists: whatever was committed by then lies before its start.

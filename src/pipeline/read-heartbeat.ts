@@ -12,7 +12,7 @@ export interface PipelineVitals {
   readonly ageSeconds: number;
   readonly phase: string;
   readonly phaseSeconds: number;
-  /** Older transactions of the source that it waits for; null when for none. */
+  /** What it waits for, in words: transactions of the source, merges of ClickHouse; null when for nothing. */
   readonly waitingFor: string | null;
   /** What fails and is tried again, and why; null when nothing is. */
   readonly retrying: Retrying | null;

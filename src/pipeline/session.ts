@@ -10,7 +10,6 @@ import { tmpdir } from 'node:os';
 import type { UnfitPolicy } from '../codec/column.ts';
 import { isClean } from '../destination/checkpoint.ts';
 import type { Patience } from '../destination/landing.ts';
-import { mostActiveParts } from '../destination/parts.ts';
 import { AppError } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
 import { tableLabel } from '../model/table.ts';
@@ -23,7 +22,7 @@ import { keyText } from './key-text.ts';
 import { Loader } from './load.ts';
 import { Ledger } from './ledger.ts';
 import type { PipelineOptions, PipelineProgress } from './options.ts';
-import { Pace } from './pace.ts';
+import { openPace, type Pace } from './pace.ts';
 import type { Prepared } from './prepare.ts';
 import { Repairer } from './repair.ts';
 import { RetryBoard } from './retry-board.ts';
@@ -81,6 +80,7 @@ export class Session {
     options.signal.addEventListener('abort', startDeadline, { once: true });
     this.#retries = new RetryBoard(options.log, () => this.#report());
     this.#patience = this.#retries.patience(AbortSignal.any([options.signal, this.#end.signal]));
+    this.#pace = openPace(prepared, options);
     this.#ledger = new Ledger(copy, options.unfitPolicy);
     const policiesOf = (layout: TableLayout): UnfitPolicy[] => this.#ledger.policiesOf(layout);
     this.#pool = new TableBatchPool(policiesOf);
@@ -95,6 +95,7 @@ export class Session {
       chunkBytes: options.chunkBytes,
       policiesOf,
       patience: this.#patience,
+      room: () => this.#pace.room(this.#patience.signal),
       log: options.log,
       onQuarantine: (layout) => this.#accumulator.exclude(layout.table.oid),
     });
@@ -125,11 +126,6 @@ export class Session {
       if (prepared.states.get(tableLabel(layout.table))?.phase === 'quarantined')
         this.#accumulator.exclude(layout.table.oid);
     }
-    this.#pace = new Pace({
-      minIntervalMs: options.minFlushIntervalMs,
-      countParts: () => mostActiveParts(copy.clickhouse, copy.names),
-      onError: (error) => options.log.debug({ err: error }, 'parts could not be counted'),
-    });
     this.#controls = this.#openControls(policiesOf);
   }
 
@@ -222,7 +218,8 @@ export class Session {
   #nextWork(): Work | null {
     const { queue } = this.#accumulator;
     if (queue.length === 0 && this.#accumulator.isReady && this.#flushDelayMs() <= 0) this.#accumulator.cut();
-    return this.#isHeld ? null : (queue.shift() ?? null);
+    const mustWait = this.#isHeld || this.#pace.isFull || this.#pace.cutDelayMs > 0;
+    return mustWait ? null : (queue.shift() ?? null);
   }
 
   /** True while the next work is a request that waits for its place. */
@@ -251,7 +248,7 @@ export class Session {
     if (isQuiet) this.#applier.skipTo(this.#idleLsn);
     const now = performance.now();
     const isUnstored = this.#applier.state.appliedLsn > this.#applier.durableLsn;
-    if (isUnstored && now - this.#lastStoreAt > IDLE_STORE_MS) {
+    if (isUnstored && now - this.#lastStoreAt > IDLE_STORE_MS && !this.#pace.isFull) {
       this.#lastStoreAt = now;
       await this.#applier.store();
       return;
@@ -262,7 +259,8 @@ export class Session {
   }
 
   #waitMs(awaitsPosition: boolean): number {
-    if (this.#isHeld) return POSITION_POLL_MS;
+    if (this.#isHeld || this.#pace.isFull) return POSITION_POLL_MS;
+    if (this.#accumulator.queue.length > 0) return Math.max(1, this.#pace.cutDelayMs);
     if (this.#accumulator.isReady) return Math.max(1, this.#flushDelayMs());
     return awaitsPosition ? POSITION_POLL_MS : IDLE_STORE_MS;
   }
@@ -352,6 +350,11 @@ export class Session {
     this.#options.onProgress?.(this.progress);
   }
 
+  get #waitingFor(): string {
+    const older = this.#loader.waitingFor;
+    return older === '' ? this.#pace.waitingFor : `older transactions of PostgreSQL: ${older}`;
+  }
+
   /** Where it stands. */
   get progress(): PipelineProgress {
     const { appliedLsn, appliedCommitTimeUs } = this.#applier.state;
@@ -366,11 +369,11 @@ export class Session {
       spooledBytes: this.#stream?.spooledBytes ?? 0,
       sourceLsn: this.#stream?.walEnd ?? 0n,
       caughtUp: isLive && hasRollups && this.#recoverUntil === null && !this.#accumulator.hasWork,
-      waitingFor: this.#loader.waitingFor,
+      waitingFor: this.#waitingFor,
       holdsSlot: this.#stream !== null,
       retrying: this.#retries.worst,
       batches: this.#batches,
-      activeParts: this.#pace.activeParts,
+      activeParts: this.#pace.parts.parts,
       spoolBytes: 0,
     };
   }

@@ -1,29 +1,21 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { temporaryClickHouse, temporaryPostgres, type TemporaryClickHouse } from '../../test/support/databases.ts';
+import { temporaryClickHouse, temporaryPostgres } from '../../test/support/databases.ts';
 import { CheckpointStore, CLEAN } from '../destination/checkpoint.ts';
+import { Fence } from '../destination/fence.ts';
+import { migrateClickHouse } from '../destination/schema.ts';
 import { TableStateStore } from '../destination/table-state.ts';
-import { sqlDirectory } from '../model/package-root.ts';
-import { chIdent } from '../model/quote.ts';
 import { createSlot } from '../source/slot.ts';
 import { readStatus } from './status.ts';
-
-/** Makes the state tables and nothing else. */
-async function createState({ client, internal }: TemporaryClickHouse): Promise<void> {
-  const sql = await readFile(join(sqlDirectory('clickhouse'), 'V1__internal.sql'), 'utf8');
-  await client.command(`CREATE DATABASE ${chIdent(internal)} ENGINE = Atomic`);
-  const statements = sql.replaceAll('${internal}', chIdent(internal)).split(/;\n/);
-  for (const statement of statements) if (statement.trim() !== '') await client.command(statement);
-}
 
 test('GIVEN a load under way WHEN the status is read THEN it tells chunks, rows, positions and the slot', async () => {
   await using postgres = await temporaryPostgres();
   await using copy = await temporaryClickHouse();
-  await createState(copy);
   const pipeline = postgres.database;
+  await migrateClickHouse(copy.client, copy, { adSchema: false, url: copy.url });
+  const fence = new Fence(copy.client, copy, pipeline);
+  await fence.raise(1n, 0n);
   const startLsn = await createSlot(postgres.client, pipeline);
-  const tables = new TableStateStore(copy.client, copy, pipeline);
+  const tables = new TableStateStore(copy.client, copy, pipeline, fence);
   const clicks = {
     table: 'public.clicks',
     target: 'clicks',

@@ -78,7 +78,7 @@ function pipelineLines({ pipeline, clickhouseError }: Status): string[] {
   return [
     `pipeline    ${who}: ${phase} for ${duration(pipeline.phaseSeconds)}`,
     `work        ${rates}, ${load}, ${memory}`,
-    ...(waitingFor === null ? [] : [`waiting     for older transactions of PostgreSQL: ${waitingFor}`]),
+    ...(waitingFor === null ? [] : [`waiting     for ${waitingFor}`]),
     ...(retrying === null ? [] : [`retrying    ${retryText(retrying)}`, `because     ${retrying.message}`]),
   ];
 }
