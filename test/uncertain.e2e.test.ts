@@ -24,7 +24,7 @@ test.each(['impressions_in', 'clicks_in', 'campaign_in', 'checkpoint', 'RELOAD']
       DELETE FROM clicks WHERE id % 4 = 0; INSERT INTO clicks (campaign_id) SELECT 3 FROM generate_series(1, 50);
       COMMIT`);
     await pipeline.caughtUp();
-    expect(lost()).toBe(1);
+    expect(lost.count()).toBe(1);
     expect(await adDifferences(pg, ch)).toEqual([]);
   },
 );
@@ -37,6 +37,6 @@ test('GIVEN a load WHEN the answer to an insert of a chunk is lost THEN each row
   const lost = proxy.loseAnswer(`%60${ch.database}%60.%60impressions%60`);
   await using pipeline = startPipeline(pg, ch, { clickhouseUrl: proxy.url, chunkRows: 1000 });
   await pipeline.caughtUp();
-  expect(lost()).toBe(1);
+  expect(lost.count()).toBe(1);
   expect(await adDifferences(pg, ch)).toEqual([]);
 });

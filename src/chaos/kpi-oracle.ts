@@ -50,7 +50,8 @@ const COMMON = `WITH
       coalesce(sum(bid) FILTER (WHERE inside AND fact = 'k'), 0) AS cpc, coalesce(sum(bid) FILTER (WHERE inside AND fact = 'i'), 0) / 1000 AS cpm,
       coalesce(sum(bid) FILTER (WHERE fact = 'k'), 0) AS cpc_total, coalesce(sum(bid) FILTER (WHERE fact = 'i'), 0) / 1000 AS cpm_total
     FROM e GROUP BY 1),
-  r AS (SELECT c.advertiser_id, coalesce(a.name, '(none)') AS advertiser, coalesce(c.id, f.campaign_id) AS campaign_id, coalesce(c.name, '(none)') AS campaign,
+  r AS (SELECT c.advertiser_id, coalesce(a.name, '(none)') AS advertiser, c.id AS known_id, coalesce(c.id, f.campaign_id) AS campaign_id,
+      coalesce(c.name, CASE WHEN f.campaign_id IS NULL THEN '(none)' ELSE '(unknown)' END) AS campaign,
       coalesce(c.deleted, false) AS deleted, c.bid, c.budget, coalesce(n, 0) AS n, coalesce(k, 0) AS k, coalesce(un, 0) AS un, coalesce(uk, 0) AS uk,
       coalesce(cpc, 0) AS cpc, coalesce(cpm, 0) AS cpm, coalesce(cpc_total, 0) AS cpc_total, coalesce(cpm_total, 0) AS cpm_total
     FROM c FULL JOIN f ON c.id = f.campaign_id LEFT JOIN advertiser a ON a.id = c.advertiser_id)`;
@@ -104,7 +105,7 @@ export function oracleSpend(client: pg.Client, days: Days, model: 'cpc' | 'cpm')
     `SELECT ${WHOSE}, ${text('bid')} AS bid, ${text('budget')} AS budget, n AS impressions, k AS clicks, ${text(model)} AS est_spend,
        ${text(`trunc(${model} / nullif(k, 0), 6)`)} AS ecpc, ${text(`trunc(1000 * ${model} / nullif(n, 0), 6)`)} AS ecpm, ${text(`${model}_total`)} AS est_spend_total,
        ${model}_total::float8 / nullif(budget, 0)::float8 AS budget_used, ${text(`budget - ${model}_total`)} AS remaining,
-       CASE WHEN campaign_id IS NULL THEN ${billable} ELSE 0 END + ${undated} AS unpriced_events
+       CASE WHEN known_id IS NULL THEN ${billable} ELSE 0 END + ${undated} AS unpriced_events
      FROM r WHERE (campaign_id IS NOT NULL AND NOT deleted) OR n + k + ${undated} > 0 ORDER BY campaign_id NULLS LAST`,
     days,
   );
@@ -115,9 +116,10 @@ export function oracleAdvertisers(client: pg.Client, days: Days, model: 'cpc' | 
   return run(
     client,
     `SELECT x.advertiser_id, coalesce(a.name, '(none)') AS advertiser, false AS deleted, campaigns, trim_scale(budget)::text AS budget, n AS impressions, k AS clicks, ${RATE}, ${EXCEED}, trim_scale(s)::text AS est_spend
-     FROM (SELECT coalesce(a.id, r.advertiser_id) AS advertiser_id, count(r.campaign_id) FILTER (WHERE NOT r.deleted) AS campaigns,
+     FROM (SELECT coalesce(a.id, r.advertiser_id) AS advertiser_id, count(r.known_id) FILTER (WHERE NOT r.deleted) AS campaigns,
          coalesce(sum(r.budget) FILTER (WHERE NOT r.deleted), 0) AS budget, coalesce(sum(n), 0) AS n, coalesce(sum(k), 0) AS k, coalesce(sum(${model}), 0) AS s
-       FROM advertiser a FULL JOIN r ON r.advertiser_id = a.id GROUP BY 1) x LEFT JOIN advertiser a ON a.id = x.advertiser_id ORDER BY 1 NULLS LAST`,
+       FROM advertiser a FULL JOIN r ON r.advertiser_id = a.id GROUP BY 1) x LEFT JOIN advertiser a ON a.id = x.advertiser_id
+     WHERE a.id IS NOT NULL OR campaigns > 0 OR n + k > 0 ORDER BY 1 NULLS LAST`,
     days,
   );
 }

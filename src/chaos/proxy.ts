@@ -18,6 +18,14 @@ export interface Hold {
   release(): void;
 }
 
+/** An answer to be lost. */
+export interface Loss {
+  /** How many were: 0 or 1. */
+  count(): number;
+  /** None is lost any more. Returns how many were. */
+  end(): number;
+}
+
 /** A running proxy. */
 export interface Proxy extends AsyncDisposable {
   /** The server's URL, with this proxy in its place. */
@@ -28,8 +36,8 @@ export interface Proxy extends AsyncDisposable {
   hold(text: string): Hold;
   /** Counts the requests that contain the text, from now on. */
   count(text: string): () => number;
-  /** The next request that contains the text is served, and its answer lost with the connection. Tells how many were. */
-  loseAnswer(text: string): () => number;
+  /** The next request that contains the text is served, and its answer lost with the connection. */
+  loseAnswer(text: string): Loss;
   /** Cuts all connections; new ones are served. */
   cut(): void;
   /** From now on the network is like this, for connections there are and those to come. Back to `clear` ends it. */
@@ -117,7 +125,17 @@ function proxyOf(server: Server, url: string, wire: Wire): Proxy {
     },
     hold: (text) => holdAt(text, wire.holds),
     count: (text) => counter(text, wire.counts),
-    loseAnswer: (text) => counter(text, wire.losses),
+    loseAnswer: (text) => {
+      const loss = { text, hits: 0 };
+      wire.losses.add(loss);
+      return {
+        count: () => loss.hits,
+        end: () => {
+          wire.losses.delete(loss);
+          return loss.hits;
+        },
+      };
+    },
     cut,
     setWeather: (weather) => {
       wire.weather = weather;

@@ -1,5 +1,5 @@
 /**
- * Random transactions on the ad source: interleaved on several connections, with rollbacks, savepoints, key
+ * Random transactions on the source: interleaved on several connections, with rollbacks, savepoints, key
  * changes and TRUNCATE. What they meet depends on the rows there; a statement that waits for a lock gives up
  * and takes its transaction with it, as an application's would.
  */
@@ -44,8 +44,30 @@ export const STATEMENTS = {
   dropCampaign: `DELETE FROM campaign c WHERE NOT EXISTS (SELECT FROM impressions i WHERE i.campaign_id = c.id) AND NOT EXISTS (SELECT FROM clicks k WHERE k.campaign_id = c.id) AND id % 3 = $1::int % 3`,
 } as const;
 
+/**
+ * What chaos makes besides: whole tables emptied, transactions larger than a batch, and a table that no rollup counts,
+ * whose long texts PostgreSQL leaves out of the WAL when an update does not touch them.
+ */
+export const MORE_STATEMENTS = {
+  truncateImpressions: 'TRUNCATE impressions',
+  truncateCampaigns: 'TRUNCATE campaign',
+  addMany: `INSERT INTO impressions (campaign_id, created_at) SELECT 1 + i % 7, now() at time zone 'utc' - make_interval(mins => i % (1 + $1::int)) FROM generate_series(1, 3000) i`,
+  addDocuments: `INSERT INTO document (title, body) SELECT 'title ' || i, repeat(md5($1::text || '/' || i), 80) FROM generate_series(1, 1 + $2::int % 8) i`,
+  retitle: `UPDATE document SET title = 'title ' || $1::text WHERE id % 3 = $2::int % 3`,
+  rewrite: `UPDATE document SET body = CASE WHEN $1::int % 7 = 0 THEN NULL ELSE repeat(md5($1::text), 90) END WHERE id % 7 = $2::int % 7`,
+  rekeyDocuments: `UPDATE document SET id = id + 100000 WHERE id % 19 = $1::int % 19 AND id < 100000`,
+  dropDocuments: `DELETE FROM document WHERE id % 5 = $1::int % 5`,
+  truncateDocuments: 'TRUNCATE document',
+} as const;
+
+/** The table that no rollup counts. */
+export const DOCUMENT_TABLE = `CREATE TABLE document (id serial PRIMARY KEY, title text NOT NULL, body text);
+  ALTER TABLE document ALTER COLUMN body SET STORAGE EXTERNAL`;
+
 /** A kind of step. */
-export type Kind = keyof typeof STATEMENTS;
+export type Kind = keyof typeof STATEMENTS | keyof typeof MORE_STATEMENTS;
+
+const ALL_STATEMENTS: Readonly<Record<Kind, string>> = { ...STATEMENTS, ...MORE_STATEMENTS };
 
 /** How often each kind is made, relative to the others; those not named here: 2. */
 export const WEIGHTS: Partial<Record<Kind, number>> = {
@@ -56,6 +78,10 @@ export const WEIGHTS: Partial<Record<Kind, number>> = {
   changeBid: 3,
   truncateClicks: 1,
   rollback: 2,
+  truncateImpressions: 0.15,
+  truncateCampaigns: 0.15,
+  truncateDocuments: 0.3,
+  addMany: 0.3,
 };
 
 /** Rows to begin with. */
@@ -70,6 +96,10 @@ const EXPECTED = new Set(['55P03', '40P01', '25P02', '23503', '23505', '3B001', 
 /** Sessions that run steps. */
 export class RandomSessions implements AsyncDisposable {
   readonly #clients: pg.Client[];
+  /** Rows changed, those that were taken back included. */
+  changes = 0;
+  /** Transactions, those rolled back included. */
+  transactions = 0;
 
   private constructor(clients: pg.Client[]) {
     this.#clients = clients;
@@ -87,10 +117,12 @@ export class RandomSessions implements AsyncDisposable {
 
   async run(step: Step): Promise<void> {
     const client = this.#clients[step.connection] as pg.Client;
-    const statement = STATEMENTS[step.kind];
+    const statement = ALL_STATEMENTS[step.kind];
     const used = [step.a, step.b].slice(0, statement.includes('$2') ? 2 : statement.includes('$1') ? 1 : 0);
     try {
-      await client.query(statement, used);
+      const { rowCount } = await client.query(statement, used);
+      this.changes += rowCount ?? 0;
+      if (step.kind === 'commit' || step.kind === 'rollback') this.transactions++;
     } catch (error) {
       const state = String((error as { code?: unknown }).code);
       if (!EXPECTED.has(state)) throw error;
@@ -98,9 +130,9 @@ export class RandomSessions implements AsyncDisposable {
     }
   }
 
-  /** Ends what is open. */
-  async settle(): Promise<void> {
-    for (const client of this.#clients) await client.query('COMMIT');
+  /** Ends what is open, except on the connection given. */
+  async settle(except?: number): Promise<void> {
+    for (const [i, client] of this.#clients.entries()) if (i !== except) await client.query('COMMIT');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -55,6 +55,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/seed.ts')).seedCommand(),
   },
   {
+    name: 'chaos',
+    summary: 'break a copy of its own on purpose, and compare it after each round',
+    load: async () => (await import('./commands/chaos.ts')).chaosCommand(),
+  },
+  {
     name: 'teardown',
     summary: 'remove the slot and the publication from the source',
     load: async () => (await import('./commands/teardown.ts')).teardownCommand(),

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkpoint, land, temporaryAdCopy } from '../../test/support/ad-copy.ts';
 import { temporaryAdSource } from '../../test/support/ad-source.ts';
 import type { TemporaryClickHouse, TemporaryPostgres } from '../../test/support/databases.ts';
+import { type Cells, comparable } from '../chaos/compare-kpis.ts';
 import {
   type Days,
   DIFFICULT_WEEK,
@@ -57,26 +58,8 @@ async function copyDimensions(): Promise<void> {
   await reloadPrices(ch.client, ch);
 }
 
-type Cells = Record<string, unknown>;
-
 const ask = (name: KpiName, request: Partial<KpiRequest> = {}) =>
   queryKpi(ch.client, ch, name, { pricingModel: 'cpc', ...request });
-
-/** Rows with every value as text, times without fractions of seconds that are 0, floats rounded. */
-function comparable(rows: readonly Cells[], order?: string): Cells[] {
-  const cells = rows.map((row) =>
-    Object.fromEntries(Object.entries(row).map(([name, value]) => [name, text(name, value)])),
-  );
-  if (order === undefined) return cells;
-  return cells.toSorted((a, b) => Number(a[order] ?? Infinity) - Number(b[order] ?? Infinity));
-}
-
-function text(name: string, value: unknown): unknown {
-  if (value === null) return null;
-  if (/^(ctr|ctr_low|ctr_high|budget_used)$/.test(name)) return Number(value).toPrecision(12);
-  if (/^(deleted|clicks_exceed_impressions)$/.test(name)) return value === true || value === 't';
-  return typeof value === 'string' ? value : JSON.stringify(value);
-}
 
 describe.each([
   ['a week', WEEK],

@@ -1,11 +1,8 @@
 /** `millrace run` as a process of its own: what can be killed. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { CheckpointStore } from '../../src/destination/checkpoint.ts';
-import { TableStateStore } from '../../src/destination/table-state.ts';
-import { packageRoot } from '../../src/model/package-root.ts';
+import { isCopyAt, spawnRun } from '../../src/chaos/run-child.ts';
 import { currentLsn } from '../../src/source/slot.ts';
 import type { TemporaryClickHouse, TemporaryPostgres } from './databases.ts';
 import { waitFor } from './wait.ts';
@@ -41,23 +38,18 @@ export class PipelineProcess implements AsyncDisposable {
   /** Starts it, if it does not run. `failAt` lets it die at a fail point: `landed:3`. */
   start(failAt = ''): void {
     if (this.isRunning) return;
-    const child = spawn(
-      process.execPath,
-      [join(packageRoot(), 'dist/src/cli/main.js'), 'run', '--log-level', process.env['TEST_LOG_LEVEL'] ?? 'warn'],
-      {
-        env: {
-          PATH: process.env['PATH'],
-          MILLRACE_POSTGRES_URL: this.#pg.url,
-          MILLRACE_CLICKHOUSE_URL: this.#ch.url,
-          MILLRACE_SLOT: this.#pg.database,
-          MILLRACE_DATABASE: this.#ch.database,
-          MILLRACE_INTERNAL_DATABASE: this.#ch.internal,
-          ...this.#settings,
-          MILLRACE_FAIL_AT: failAt,
-        },
-        stdio: ['ignore', 'ignore', 'pipe'],
+    const child = spawnRun({
+      logLevel: process.env['TEST_LOG_LEVEL'] ?? 'warn',
+      env: {
+        MILLRACE_POSTGRES_URL: this.#pg.url,
+        MILLRACE_CLICKHOUSE_URL: this.#ch.url,
+        MILLRACE_SLOT: this.#pg.database,
+        MILLRACE_DATABASE: this.#ch.database,
+        MILLRACE_INTERNAL_DATABASE: this.#ch.internal,
+        ...this.#settings,
+        MILLRACE_FAIL_AT: failAt,
       },
-    );
+    });
     child.stderr?.on('data', (text: Buffer) => {
       this.output += text.toString();
     });
@@ -90,18 +82,10 @@ export class PipelineProcess implements AsyncDisposable {
 
   /** Waits until everything committed before this call is in the copy; starts it again when it gave up. */
   async caughtUp(): Promise<void> {
-    const names = { database: this.#ch.database, internal: this.#ch.internal };
-    const checkpoints = new CheckpointStore(this.#ch.client, names, this.#pg.database);
-    const tables = new TableStateStore(this.#ch.client, names, this.#pg.database);
     const target = await currentLsn(this.#pg.client);
     const isDone = async (): Promise<boolean> => {
       this.start();
-      if (!(await this.#exists())) return false;
-      const checkpoint = await checkpoints.read();
-      const states = [...(await tables.readTables()).values()];
-      const isLive = states.length > 0 && states.every(({ phase }) => phase === 'live');
-      const isSettled = checkpoint !== null && !checkpoint.recovering && checkpoint.rollupsLive;
-      return isLive && isSettled && checkpoint.appliedLsn >= target;
+      return await isCopyAt(this.#ch, this.#pg.database, target);
     };
     const failure = (): string => `the process to catch up; it wrote: ${this.output.slice(-2000)}`;
     await waitFor(isDone, { what: 'the process to catch up', timeoutMs: 60_000 }).catch((error: unknown) => {
@@ -122,15 +106,5 @@ export class PipelineProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end('SIGKILL');
-  }
-
-  async #exists(): Promise<boolean> {
-    const rows = await this.#ch.client.rows(
-      `SELECT 1 FROM system.tables WHERE database = {internal:String} AND name = 'chunks'`,
-      {
-        params: { internal: this.#ch.internal },
-      },
-    );
-    return rows.length > 0;
   }
 }

@@ -1,0 +1,182 @@
+/** Does what the plan says: breaks something, waits, mends it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { chIdent } from '../model/quote.ts';
+import { AppError } from '../model/errors.ts';
+import { pgRows } from '../source/connection.ts';
+import { FAULTS, type Victim } from './fault-kinds.ts';
+import { type Lab, NAMES } from './lab.ts';
+import type { PipelineChild } from './pipeline-child.ts';
+import type { PlannedFault } from './plan.ts';
+import type { Proxy } from './proxy.ts';
+
+/** What can be broken. */
+export interface Targets {
+  readonly lab: Lab;
+  readonly pipeline: PipelineChild;
+}
+
+/** How a fault went. */
+export interface Injected {
+  readonly fault: PlannedFault;
+  /** False when there was nothing to break: a table not made yet, a fail point never met, no request to lose. */
+  readonly tookPlace: boolean;
+}
+
+/** How long a fail point is waited for before it is given up, ms. */
+const FAIL_POINT_MS = 3_000;
+/** Between two looks for queries to kill, ms. */
+const KILL_POLL_MS = 15;
+/** ClickHouse's UNKNOWN_DATABASE, UNKNOWN_TABLE. */
+const NOT_THERE = new Set([60, 81]);
+
+/** Settings of a table by which ClickHouse refuses inserts, with the code it gives: 243, 252, 774. */
+const REFUSALS = {
+  'clickhouse-disk': 'min_free_disk_bytes_to_perform_insert = 1000000000000000',
+  'clickhouse-parts': 'parts_to_throw_insert = 1, parts_to_delay_insert = 1000000',
+  'clickhouse-read-only': 'table_readonly = 1',
+} as const;
+
+/**
+ * Runs one fault to its end. Resolves when everything is mended.
+ *
+ * @throws when something could not be mended.
+ */
+export async function inject(fault: PlannedFault, targets: Targets): Promise<Injected> {
+  const { victim } = FAULTS[fault.kind];
+  return { fault, tookPlace: await BY_VICTIM[victim](fault, targets) };
+}
+
+/** Faults by victim. Each returns whether it took place. */
+const BY_VICTIM: Record<Victim, (fault: PlannedFault, targets: Targets) => Promise<boolean>> = {
+  process: onProcess,
+  clickhouse: onClickHouse,
+  postgres: onPostgres,
+  'clickhouse-network': async (fault, { lab }) => onNetwork(fault, lab.clickhouseProxy),
+  'postgres-network': async (fault, { lab }) => onNetwork(fault, lab.postgresProxy),
+};
+
+async function onProcess({ kind, holdMs, detail }: PlannedFault, { pipeline }: Targets): Promise<boolean> {
+  const wasRunning = pipeline.isRunning;
+  if (kind === 'fail-point') {
+    await pipeline.restart('SIGKILL', 0, detail);
+    return await pipeline.diesWithin(FAIL_POINT_MS);
+  }
+  if (kind === 'freeze') await pipeline.freeze(holdMs);
+  else if (kind === 'clock-jump') pipeline.jump();
+  else await pipeline.restart(kind === 'kill' ? 'SIGKILL' : 'SIGTERM', holdMs);
+  return wasRunning;
+}
+
+async function onClickHouse(fault: PlannedFault, { lab }: Targets): Promise<boolean> {
+  if (fault.kind === 'clickhouse-kill-query') return await killQueries(lab, fault.holdMs);
+  if (fault.kind !== 'clickhouse-kill') return await refuse(lab, fault);
+  await lab.killClickHouse();
+  await sleep(fault.holdMs);
+  await lab.startClickHouse();
+  return true;
+}
+
+/** A table refuses inserts for a while. What it is a target of lands in part. */
+async function refuse(lab: Lab, { kind, detail, holdMs }: PlannedFault): Promise<boolean> {
+  const database = detail === 'checkpoint' ? NAMES.internal : NAMES.database;
+  const table = `${chIdent(database)}.${chIdent(detail)}`;
+  const settings = REFUSALS[kind as keyof typeof REFUSALS];
+  const names = settings.split(', ').map((setting) => setting.split(' ')[0]);
+  try {
+    await lab.onClickHouse(async (client) =>
+      ignoringAbsence(client.command(`ALTER TABLE ${table} MODIFY SETTING ${settings}`)),
+    );
+    await sleep(holdMs);
+  } finally {
+    await lab.onClickHouse(async (client) =>
+      ignoringAbsence(client.command(`ALTER TABLE ${table} RESET SETTING ${names.join(', ')}`)),
+    );
+  }
+  const [row] = await lab.onClickHouse(async (client) =>
+    client.rows(`SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {table:String}`, {
+      params: { database, table: detail },
+    }),
+  );
+  return row !== undefined;
+}
+
+/** In a load that begins anew the table may not be made yet: then there is nothing to break. */
+async function ignoringAbsence(statement: Promise<unknown>): Promise<void> {
+  try {
+    await statement;
+  } catch (error) {
+    if (error instanceof AppError && NOT_THERE.has(Number(error.details['clickhouseCode']))) return;
+    throw error;
+  }
+}
+
+/** Kills what runs on behalf of the pipeline, again and again. */
+async function killQueries(lab: Lab, holdMs: number): Promise<boolean> {
+  const deadline = performance.now() + holdMs;
+  let killed = 0;
+  while (performance.now() < deadline) {
+    const found = await lab.onClickHouse(async (client) =>
+      client.rows(`KILL QUERY WHERE http_user_agent NOT LIKE '%chaos%' AND query_kind != 'KillQuery' ASYNC`),
+    );
+    killed += found.length;
+    await sleep(KILL_POLL_MS);
+  }
+  return killed > 0;
+}
+
+async function onPostgres({ kind, holdMs }: PlannedFault, { lab }: Targets): Promise<boolean> {
+  if (kind === 'postgres-terminate') {
+    const ended = await lab.onPostgres(async (client) =>
+      pgRows(
+        client,
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'millrace%' AND application_name <> 'millrace traffic'`,
+      ),
+    );
+    return ended.length > 0;
+  }
+  await lab.crashPostgres();
+  await sleep(holdMs);
+  await lab.startPostgres();
+  return true;
+}
+
+async function onNetwork(fault: PlannedFault, proxy: Proxy): Promise<boolean> {
+  const before = proxy.accepted;
+  switch (fault.kind.replace(/^\w+-/, '')) {
+    case 'memory':
+      return await withForced(proxy, `max_memory_usage=${fault.detail}`, fault.holdMs);
+    case 'answer': {
+      const lost = proxy.loseAnswer(fault.detail);
+      await sleep(fault.holdMs);
+      return lost.end() > 0;
+    }
+    case 'cut':
+      proxy.cut();
+      return true;
+    case 'refused':
+      proxy.setRefusing(true);
+      proxy.cut();
+      await sleep(fault.holdMs);
+      proxy.setRefusing(false);
+      return proxy.accepted >= before;
+    default:
+      return await withWeather(proxy, fault);
+  }
+}
+
+async function withForced(proxy: Proxy, setting: string, holdMs: number): Promise<boolean> {
+  const count = proxy.setForced(setting);
+  await sleep(holdMs);
+  proxy.setForced(null);
+  return count() > 0;
+}
+
+async function withWeather(proxy: Proxy, { kind, holdMs, detail }: PlannedFault): Promise<boolean> {
+  if (kind.endsWith('-slow')) {
+    const [delayMs, pieceBytes] = detail.split('/').map(Number) as [number, number];
+    proxy.setWeather({ kind: 'slow', delayMs, pieceBytes });
+  } else proxy.setWeather({ kind: kind.endsWith('-stalled') ? 'stalled' : 'silent' });
+  await sleep(holdMs);
+  proxy.setWeather({ kind: 'clear' });
+  return true;
+}
