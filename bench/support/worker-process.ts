@@ -25,6 +25,11 @@ export class WorkerProcess implements AsyncDisposable {
     return worker;
   }
 
+  /** Of the process. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** Runs the pipeline from now on. @returns When, by the common clock. */
   runPipeline(job: PipelineJob): number {
     return this.#send({ kind: 'pipeline', job });

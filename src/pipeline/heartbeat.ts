@@ -102,7 +102,7 @@ export class Heartbeat implements AsyncDisposable {
       retrying: progress.retrying === null ? '' : JSON.stringify(progress.retrying),
       ...this.#rates(),
       active_parts: progress.activeParts,
-      spool_bytes: progress.spoolBytes,
+      spool_bytes: progress.spooledBytes,
       rss_bytes: memory.rss,
       heap_bytes: memory.heapUsed,
       lag_bytes: String(sourceLsn > appliedLsn ? sourceLsn - appliedLsn : 0n),

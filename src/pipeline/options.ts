@@ -62,8 +62,6 @@ export interface PipelineProgress {
   readonly batches: number;
   /** Most active parts of a partition when they were last counted, of all tables of the copy. */
   readonly activeParts: number;
-  /** Bytes on disk of transactions that are not committed yet. */
-  readonly spoolBytes: number;
 }
 
 /** The progress before there is any. */
@@ -81,5 +79,4 @@ export const NOTHING_YET: PipelineProgress = {
   retrying: null,
   batches: 0,
   activeParts: 0,
-  spoolBytes: 0,
 };

@@ -26,6 +26,8 @@ export interface PipelineVitals {
   readonly spoolBytes: number;
   readonly rssBytes: number;
   readonly heapBytes: number;
+  /** WAL between the copy and what the source has told to have. */
+  readonly lagBytes: number;
   /** Of the WAL that the source keeps, smoothed; negative while it shrinks. */
   readonly walGrowthBytesPerSecond: number;
 }
@@ -42,7 +44,7 @@ export async function readHeartbeat(
   const [row] = await clickhouse.rows<Record<string, string | number>>(
     `SELECT host, pid, dateDiff('millisecond', at, now64(3)) / 1000 AS age, phase, phase_seconds, waiting_for, retrying,
             rows_per_second, batches_per_second, inserts_per_second, active_parts, spool_bytes, rss_bytes, heap_bytes,
-            wal_growth_bytes
+            lag_bytes, wal_growth_bytes
      FROM ${chIdent(names.internal)}.heartbeat WHERE pipeline = {pipeline:String}
      ORDER BY holds_slot AND age < {silent:UInt32} DESC, at DESC LIMIT 1`,
     { params: { pipeline, silent: SILENT_SECONDS } },
@@ -69,6 +71,7 @@ function vitalsOf(row: Record<string, string | number>): PipelineVitals {
     spoolBytes: number('spool_bytes'),
     rssBytes: number('rss_bytes'),
     heapBytes: number('heap_bytes'),
+    lagBytes: number('lag_bytes'),
     walGrowthBytesPerSecond: number('wal_growth_bytes'),
   };
 }

@@ -374,7 +374,6 @@ export class Session {
       retrying: this.#retries.worst,
       batches: this.#batches,
       activeParts: this.#pace.parts.parts,
-      spoolBytes: 0,
     };
   }
 }
