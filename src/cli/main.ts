@@ -45,6 +45,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/status.ts')).statusCommand(),
   },
   {
+    name: 'verify',
+    summary: 'prove that source and copy are equal, show and repair what is not',
+    load: async () => (await import('./commands/verify.ts')).verifyCommand(),
+  },
+  {
     name: 'kpi',
     summary: 'list the key figures, or show one',
     load: async () => (await import('./commands/kpi.ts')).kpiCommand(),

@@ -19,6 +19,8 @@ export interface TableProgress {
 export interface ProgressOptions {
   readonly stream: { readonly isTTY?: boolean; readonly columns?: number; write(text: string): unknown };
   readonly silent: boolean;
+  /** What was done to a table's rows at the end; default `loaded`. */
+  readonly verb?: string;
   /** Milliseconds, monotonic; a test passes its own. */
   readonly now?: () => number;
 }
@@ -84,7 +86,8 @@ export class Progress implements Disposable {
     this.#lastDrawMs = this.#now();
     const open = due ? tables.filter((table) => !table.done) : [];
     const lines = [...finished, ...open].map(
-      (table) => `${table.name}: ${thousands(table.rows)} rows${table.done ? ', loaded' : ''}`,
+      (table) =>
+        `${table.name}: ${thousands(table.rows)} rows${table.done ? `, ${this.#options.verb ?? 'loaded'}` : ''}`,
     );
     if (due && status !== '') lines.push(status);
     this.#options.stream.write(lines.map((line) => `${line}\n`).join(''));

@@ -9,7 +9,13 @@ import type { Names } from './ddl.ts';
 import { applyMigrations } from './migrations.ts';
 
 /** Files that every copy needs; the others are the ad schema's. */
-const ALWAYS_NEEDED = new Set(['V1__internal.sql', 'V6__fence.sql', 'V8__heartbeat.sql', 'V9__control.sql']);
+const ALWAYS_NEEDED = new Set([
+  'V1__internal.sql',
+  'V6__fence.sql',
+  'V7__verify.sql',
+  'V8__heartbeat.sql',
+  'V9__control.sql',
+]);
 
 /** What the files are told. */
 export interface SchemaOptions {

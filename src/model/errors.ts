@@ -87,6 +87,10 @@ export const ERRORS = {
     hint: 'Read the message of the server above; nothing after this file was applied.',
   },
   ROLLUP_MISMATCH: { remedy: 'bug', hint: 'Please report this: a rollup differs from its mirror.' },
+  VERIFY_REFUSED: {
+    remedy: 'retry',
+    hint: 'Run it again; `millrace status` shows whether the pipeline runs and how far it is.',
+  },
   NOT_EMPTY: { remedy: 'operator', hint: 'Choose another database, or remove the tables named.' },
   NOT_FOUND: { remedy: 'operator', hint: 'Look the id up with `millrace seed stats`.' },
   CANCELLED: { remedy: 'operator', hint: 'Nothing was changed.' },

@@ -18,9 +18,13 @@ export class Clones {
   /** Time spent in queries, all together, ms. */
   busyMs = 0;
 
+  readonly #url: string;
+
   /** @param maxLoad Threads of a query. */
-  constructor(clickhouse: ClickHouse, database: string, maxLoad: number) {
+  constructor(clickhouse: ClickHouse, database: string, options: { url: string; maxLoad: number }) {
+    const { url, maxLoad } = options;
     this.clickhouse = clickhouse;
+    this.#url = url;
     this.names = { database, internal: database };
     this.settings = {
       max_threads: maxLoad,
@@ -36,7 +40,11 @@ export class Clones {
   }
 
   /** Runs a query on the clones. */
-  async rows<Row = Record<string, unknown>>(sql: string, signal: AbortSignal, params: Record<string, unknown> = {}): Promise<Row[]> {
+  async rows<Row = Record<string, unknown>>(
+    sql: string,
+    signal: AbortSignal,
+    params: Record<string, unknown> = {},
+  ): Promise<Row[]> {
     const startedAt = performance.now();
     try {
       return await this.clickhouse.rows<Row>(sql, { params, settings: this.settings, signal });
@@ -64,11 +72,10 @@ export class Clones {
 
   /**
    * The price dictionary over the cloned history: the same statements that made the copy's own.
-   *
-   * @param url URL of ClickHouse: the dictionary reads its source with these credentials.
+   * It reads its source with the credentials of ClickHouse's URL.
    */
-  async createPrices(url: string): Promise<void> {
-    const { username, password } = new URL(url);
+  async createPrices(): Promise<void> {
+    const { username, password } = new URL(this.#url);
     const placeholders = {
       ...this.names,
       dictionary_user: chLiteral(decodeURIComponent(username) || 'default'),
@@ -77,7 +84,9 @@ export class Clones {
     for (const { script, text } of await readMigrations(sqlDirectory('clickhouse'))) {
       if (!/campaign_price/.test(text)) continue;
       const statements = splitStatements(fillPlaceholders(text, placeholders, script));
-      const wanted = statements.filter((statement) => /^\s*(?:--[^\n]*\n\s*)*CREATE[^(]*\.campaign_price(?:_ranges)?\b/.test(statement));
+      const wanted = statements.filter((statement) =>
+        /^\s*(?:--[^\n]*\n\s*)*CREATE[^(]*\.campaign_price(?:_ranges)?\b/.test(statement),
+      );
       for (const statement of wanted) await this.clickhouse.command(statement);
     }
   }

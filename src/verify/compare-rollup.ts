@@ -43,7 +43,8 @@ export async function compareRollup(clones: Clones, signal: AbortSignal): Promis
 }
 
 function readBucket(row: Readonly<Record<string, string>>): BucketDifference {
-  const number = (text: string | undefined): number | null => (text === undefined || text === NONE ? null : Number(text));
+  const number = (text: string | undefined): number | null =>
+    text === undefined || text === NONE ? null : Number(text);
   const missing = Object.fromEntries(FIGURES.map((figure) => [figure, row[figure] ?? '0'])) as Record<Figure, string>;
   return { campaignId: number(row['campaign']), hour: number(row['hours']), missing };
 }
@@ -59,11 +60,18 @@ export async function rollupTotalsAgree(clones: Clones, signal: AbortSignal): Pr
 }
 
 /** Both sides of buckets that differ. */
-export async function describeBuckets(clones: Clones, buckets: readonly BucketDifference[], signal: AbortSignal): Promise<Difference[]> {
+export async function describeBuckets(
+  clones: Clones,
+  buckets: readonly BucketDifference[],
+  signal: AbortSignal,
+): Promise<Difference[]> {
   if (buckets.length === 0) return [];
   const keyOf = ({ campaignId, hour }: BucketRepair): string => `${campaignId ?? NONE}/${hour ?? NONE}`;
   const tuples = buckets.map(({ campaignId, hour }) => `(${campaignId ?? NONE}, ${hour ?? NONE})`).join(', ');
-  const sums = FIGURES.map((figure) => `${figure.startsWith('spend') ? `toDecimalString(sum(${figure}), 6)` : `toString(sum(${figure}))`} AS sum_${figure}`);
+  const sums = FIGURES.map(
+    (figure) =>
+      `${figure.startsWith('spend') ? `toDecimalString(sum(${figure}), 6)` : `toString(sum(${figure}))`} AS sum_${figure}`,
+  );
   const rows = await clones.rows<Record<string, string>>(
     `SELECT concat(toString(${CAMPAIGN}), '/', toString(${HOUR})) AS bucket, ${sums.join(', ')} FROM ${clones.table(ROLLUP)}
      WHERE (${CAMPAIGN}, ${HOUR}) IN (${tuples}) GROUP BY campaign_id, hour`,
@@ -75,14 +83,18 @@ export async function describeBuckets(clones: Clones, buckets: readonly BucketDi
     kind: 'rollup',
     key: [bucket.campaignId === null ? null : String(bucket.campaignId), hourText(bucket.hour)],
     version: null,
-    values: FIGURES.flatMap((figure) => differingFigure(bucket, figure, found.get(keyOf(bucket))?.[`sum_${figure}`] ?? '0')),
+    values: FIGURES.flatMap((figure) =>
+      differingFigure(bucket, figure, found.get(keyOf(bucket))?.[`sum_${figure}`] ?? '0'),
+    ),
     note: '',
   }));
 }
 
 function differingFigure({ missing }: BucketDifference, column: Figure, found: string): DifferingValue[] {
   const micros = decimalMicros(missing[column]);
-  return micros === 0n ? [] : [{ column, expected: microsText(decimalMicros(found) + micros), found: microsText(decimalMicros(found)) }];
+  return micros === 0n
+    ? []
+    : [{ column, expected: microsText(decimalMicros(found) + micros), found: microsText(decimalMicros(found)) }];
 }
 
 /** `12.5` → 12500000. */

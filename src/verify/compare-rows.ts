@@ -1,7 +1,7 @@
 /** Compares rows one by one, by key and hash: which are missing, too many, different. */
 import { chIdent } from '../model/quote.ts';
 import type { TextRow } from '../source/connection.ts';
-import type { Comparison } from './compare-table.ts';
+import type { Comparison } from './comparison.ts';
 import { copyByKey, type KeyText, sourceByKey } from './rows-by-key.ts';
 import { readSource, type SourceTableState } from './source-table.ts';
 import { type Slice, sliceCondition, type TablePlan } from './table-plan.ts';
@@ -37,7 +37,11 @@ export const NO_ROWS: FoundKeys = { counts: { missing: 0, extra: 0, different: 0
 type KeyedRow = Readonly<Record<string, string | null>>;
 
 /** Reads the slices row by row. Each is read on both sides and forgotten before the next. */
-export async function collectDifferences(comparison: Comparison, state: SourceTableState, slices: readonly Slice[]): Promise<FoundKeys> {
+export async function collectDifferences(
+  comparison: Comparison,
+  state: SourceTableState,
+  slices: readonly Slice[],
+): Promise<FoundKeys> {
   const counts = { missing: 0, extra: 0, different: 0 };
   const kept: RowDifference[] = [];
   const { plan } = state;
@@ -60,7 +64,11 @@ export async function collectDifferences(comparison: Comparison, state: SourceTa
 }
 
 /** Which of these rows (still) differ, read by their keys. */
-export async function recheckRows(comparison: Comparison, state: SourceTableState, keys: readonly KeyText[]): Promise<RowDifference[]> {
+export async function recheckRows(
+  comparison: Comparison,
+  state: SourceTableState,
+  keys: readonly KeyText[],
+): Promise<RowDifference[]> {
   const { plan } = state;
   const source = await sourceByKey(comparison.reader, state, keys, keyedSelect(plan, 'source'));
   const copy = await copyByKey({ ...comparison, plan }, keys, keyedSelect(plan, 'copy'), 'live');

@@ -3,22 +3,11 @@
  * row by row.
  */
 import { chIdent } from '../model/quote.ts';
-import type { Clones } from './clones.ts';
+import type { Comparison } from './comparison.ts';
 import { collectDifferences, type FoundKeys } from './compare-rows.ts';
-import type { SourceReader } from './source-reader.ts';
 import { RANGE_ROWS, readSource, type SourceTableState } from './source-table.ts';
 import { addSums, differingBuckets, type Sums, totalRows } from './sums.ts';
 import { bucketSql, shiftFor, type Slice, sliceCondition } from './table-plan.ts';
-
-/** What is compared, and how. */
-export interface Comparison {
-  readonly reader: SourceReader;
-  readonly clones: Clones;
-  readonly signal: AbortSignal;
-  /** Ranges to compare, of all: null for every one. */
-  readonly sample: { readonly ranges: number; readonly random: () => number } | null;
-  readonly onRows: (label: string, rows: number) => void;
-}
 
 /** What was found in one table. */
 export interface TableOutcome {
@@ -43,15 +32,29 @@ const SUBRANGES_AT_ONCE = 64;
 export async function compareTable(comparison: Comparison, state: SourceTableState): Promise<TableOutcome> {
   const { clones, signal } = comparison;
   const { plan } = state;
-  const [count] = await clones.rows<{ n: string }>(`SELECT count() AS n FROM ${clones.table(plan.table.target)}`, signal);
-  const shift = shiftFor(plan, { span: state.span, rows: Math.max(Number(count?.n ?? 0), state.rowsEstimated) }, RANGE_ROWS);
+  const [count] = await clones.rows<{ n: string }>(
+    `SELECT count() AS n FROM ${clones.table(plan.table.target)}`,
+    signal,
+  );
+  const shift = shiftFor(
+    plan,
+    { span: state.span, rows: Math.max(Number(count?.n ?? 0), state.rowsEstimated) },
+    RANGE_ROWS,
+  );
   const { source, copy, replaced, compared } = await (comparison.sample === null
     ? everything(comparison, state, shift)
     : sampled(comparison, state, shift));
   const differing = differingBuckets(source, copy);
   const found = await narrow(comparison, state, { shift, buckets: differing });
   const ranges = new Set([...source.keys(), ...copy.keys()]).size;
-  return { sourceRows: totalRows(source), copyRows: totalRows(copy), ranges, rangesCompared: compared ?? ranges, replaced, found };
+  return {
+    sourceRows: totalRows(source),
+    copyRows: totalRows(copy),
+    ranges,
+    rangesCompared: compared ?? ranges,
+    replaced,
+    found,
+  };
 }
 
 interface BothSums {
@@ -66,13 +69,17 @@ async function everything(comparison: Comparison, state: SourceTableState, shift
   const { plan } = state;
   const source: Sums = new Map();
   let replaced = 0;
-  const query = { select: `${sourceSumsSql(state, shift)}, ${plan.replaced} AS replaced`, groupBy: 'GROUP BY 1', slice: null };
+  const query = {
+    select: `${sourceSumsSql(state, shift)}, ${plan.replaced} AS replaced`,
+    groupBy: 'GROUP BY 1',
+    slice: null,
+  };
   const reading = readSource(comparison.reader, state, query, (rows) => {
     addSums(source, rows);
     replaced += rows.reduce((sum, row) => sum + Number(row['replaced']), 0);
     comparison.onRows(plan.label, totalRows(source));
   });
-  const [copy] = await both(copySums(comparison, state, shift, null), reading);
+  const [copy] = await both(copySums(comparison, state, shift, { slice: null, hash: plan.hash.copy }), reading);
   return { source, copy, replaced, compared: null };
 }
 
@@ -85,10 +92,11 @@ async function sampled(comparison: Comparison, state: SourceTableState, shift: n
     addSums(counts, rows);
     comparison.onRows(plan.label, totalRows(counts));
   });
-  const [copyCounts] = await both(copySums(comparison, state, shift, null, '0'), counting);
+  const [copyCounts] = await both(copySums(comparison, state, shift, { slice: null, hash: '0' }), counting);
   const buckets = choose([...new Set([...counts.keys(), ...copyCounts.keys()])], comparison.sample);
   const slice = { shift, buckets };
-  const chosen = buckets.length === 0 ? { source: new Map(), copy: new Map() } : await sumsOf(comparison, state, slice, shift);
+  const chosen =
+    buckets.length === 0 ? { source: new Map(), copy: new Map() } : await sumsOf(comparison, state, slice, shift);
   const withSums = (all: Sums, some: Sums): Sums => new Map([...all, ...some]);
   const unchosen = (sums: Sums): Sums => new Map([...sums].filter(([bucket]) => !buckets.includes(bucket)));
   return {
@@ -126,11 +134,16 @@ async function narrow(comparison: Comparison, state: SourceTableState, coarse: S
   return await collectDifferences(comparison, state, slices);
 }
 
-async function sumsOf(comparison: Comparison, state: SourceTableState, slice: Slice, shift: number): Promise<{ source: Sums; copy: Sums }> {
+async function sumsOf(
+  comparison: Comparison,
+  state: SourceTableState,
+  slice: Slice,
+  shift: number,
+): Promise<{ source: Sums; copy: Sums }> {
   const source: Sums = new Map();
   const query = { select: sourceSumsSql(state, shift), groupBy: 'GROUP BY 1', slice };
   const [copy] = await both(
-    copySums(comparison, state, shift, slice),
+    copySums(comparison, state, shift, { slice, hash: state.plan.hash.copy }),
     readSource(comparison.reader, state, query, (rows) => addSums(source, rows)),
   );
   return { source, copy };
@@ -144,15 +157,14 @@ async function copySums(
   { clones, signal }: Comparison,
   { plan }: SourceTableState,
   shift: number,
-  slice: Slice | null,
-  hash: string = plan.hash.copy,
+  options: { slice: Slice | null; hash: string },
 ): Promise<Sums> {
-  const where = slice === null ? '' : ` AND ${sliceCondition(plan, slice).copy}`;
+  const where = options.slice === null ? '' : ` AND ${sliceCondition(plan, options.slice).copy}`;
   const sums: Sums = new Map();
   addSums(
     sums,
     await clones.rows(
-      `SELECT toString(${bucketSql(plan, shift).copy}) AS bucket, count() AS rows, toString(sum(toUInt128(${hash}))) AS sum
+      `SELECT toString(${bucketSql(plan, shift).copy}) AS bucket, count() AS rows, toString(sum(toUInt128(${options.hash}))) AS sum
        FROM ${clones.table(plan.table.target)} FINAL WHERE ${chIdent('_deleted')} = 0${where} GROUP BY bucket`,
       signal,
     ),

@@ -48,7 +48,10 @@ export type DescribedRow = Readonly<Record<string, string | null>>;
 
 /** Match, and each column as it is compared and as it is shown; of the copy also version and tombstone. */
 export function describedSelect(plan: TablePlan, side: 'source' | 'copy'): string {
-  const columns = plan.columns.flatMap((column, i) => [`${column[side].shown} AS s${i}`, `${column[side].compared} AS c${i}`]);
+  const columns = plan.columns.flatMap((column, i) => [
+    `${column[side].shown} AS s${i}`,
+    `${column[side].compared} AS c${i}`,
+  ]);
   const marks = side === 'copy' ? ['toString(_version) AS v', 'toString(_deleted) AS d'] : [];
   return [`${plan.match[side]} AS m`, ...columns, ...marks].join(', ');
 }
@@ -65,7 +68,11 @@ export function describeRows({ plan, rows, expected, found }: Description): Diff
   });
 }
 
-function differingValues(plan: TablePlan, expected: DescribedRow | undefined, found: DescribedRow | undefined): DifferingValue[] {
+function differingValues(
+  plan: TablePlan,
+  expected: DescribedRow | undefined,
+  found: DescribedRow | undefined,
+): DifferingValue[] {
   return plan.columns.flatMap(({ column }, i) => {
     if (expected?.[`c${i}`] === found?.[`c${i}`]) return [];
     return [{ column: column.name, expected: expected?.[`s${i}`] ?? null, found: found?.[`s${i}`] ?? null }];

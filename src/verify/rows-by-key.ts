@@ -15,7 +15,12 @@ export type KeyText = readonly string[];
 const KEYS_PER_QUERY = 1000;
 
 /** Rows of the source with these keys. */
-export async function sourceByKey(reader: SourceReader, state: SourceTableState, keys: readonly KeyText[], select: string): Promise<TextRow[]> {
+export async function sourceByKey(
+  reader: SourceReader,
+  state: SourceTableState,
+  keys: readonly KeyText[],
+  select: string,
+): Promise<TextRow[]> {
   const { plan } = state;
   const names = plan.key.map(({ column }) => pgIdent(column.name)).join(', ');
   const lists = plan.key.map((_, i) => `$${i + 1}::text[]`).join(', ');
@@ -27,8 +32,13 @@ export async function sourceByKey(reader: SourceReader, state: SourceTableState,
   const found: TextRow[] = [];
   for (let from = 0; from < keys.length; from += KEYS_PER_QUERY) {
     const some = keys.slice(from, from + KEYS_PER_QUERY);
-    const rows = await reader.rows(state.file, sql, plan.key.map((_, i) => some.map((key) => key[i])));
-    if (rows === null) throw new AppError('POSTGRES_FAILED', `${plan.label}: rows cannot be read by key within the statement timeout`);
+    const rows = await reader.rows(
+      state.file,
+      sql,
+      plan.key.map((_, i) => some.map((key) => key[i])),
+    );
+    if (rows === null)
+      throw new AppError('POSTGRES_FAILED', `${plan.label}: rows cannot be read by key within the statement timeout`);
     found.push(...rows);
   }
   return found;
@@ -55,13 +65,17 @@ export async function copyByKey(
   const mirror = clones.table(plan.table.target);
   const sql = {
     live: (where: string) => `SELECT ${select} FROM ${mirror} FINAL WHERE _deleted = 0 AND ${where}`,
-    newest: (where: string) => `SELECT ${select} FROM ${mirror} WHERE ${where} ORDER BY _version DESC LIMIT 1 BY ${names}`,
+    newest: (where: string) =>
+      `SELECT ${select} FROM ${mirror} WHERE ${where} ORDER BY _version DESC LIMIT 1 BY ${names}`,
     history: (where: string) =>
       `SELECT ${select} FROM ${clones.table(historyName(plan))} FINAL WHERE ${where} ORDER BY ${HISTORY_ORDER} LIMIT 1 BY ${names}`,
   }[side];
   const found: Record<string, string | null>[] = [];
   for (let from = 0; from < keys.length; from += KEYS_PER_QUERY) {
-    const where = `(${names}) IN (${keys.slice(from, from + KEYS_PER_QUERY).map((key) => keyLiteral(plan, key)).join(', ')})`;
+    const where = `(${names}) IN (${keys
+      .slice(from, from + KEYS_PER_QUERY)
+      .map((key) => keyLiteral(plan, key))
+      .join(', ')})`;
     found.push(...(await clones.rows<Record<string, string | null>>(sql(where), signal)));
   }
   return found;

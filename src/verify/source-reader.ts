@@ -78,7 +78,10 @@ export class SourceReader implements AsyncDisposable {
   /** Takes a snapshot; returns `pg_current_snapshot()`. */
   async takeSnapshot(): Promise<string> {
     await this.#keeper.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    const [row] = await pgRows(this.#keeper, 'SELECT pg_current_snapshot()::text AS snapshot, pg_export_snapshot() AS name');
+    const [row] = await pgRows(
+      this.#keeper,
+      'SELECT pg_current_snapshot()::text AS snapshot, pg_export_snapshot() AS name',
+    );
     this.#snapshot = row?.['name'] ?? null;
     return row?.['snapshot'] ?? '';
   }
@@ -96,7 +99,11 @@ export class SourceReader implements AsyncDisposable {
    * @returns null when the statement took longer than allowed: ask for less at a time.
    * @throws {AppError} `TABLE_UNSUITABLE` when the table is not any more what it was in the snapshot.
    */
-  async rows<Row extends TextRow = TextRow>(file: TableFile, sql: string, params: readonly unknown[] = []): Promise<Row[] | null> {
+  async rows<Row extends TextRow = TextRow>(
+    file: TableFile,
+    sql: string,
+    params: readonly unknown[] = [],
+  ): Promise<Row[] | null> {
     const client = await this.#take();
     const startedAt = performance.now();
     try {
@@ -112,7 +119,11 @@ export class SourceReader implements AsyncDisposable {
     await Promise.allSettled([this.#keeper, ...this.#readers].map((client) => client.end()));
   }
 
-  async #read<Row extends TextRow>(client: Client, file: TableFile, query: { sql: string; params: readonly unknown[] }): Promise<Row[] | null> {
+  async #read<Row extends TextRow>(
+    client: Client,
+    file: TableFile,
+    query: { sql: string; params: readonly unknown[] },
+  ): Promise<Row[] | null> {
     this.#options.signal.throwIfAborted();
     if (this.#snapshot === null) throw new AppError('INTERNAL', 'there is no snapshot to read in');
     try {

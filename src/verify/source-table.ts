@@ -64,7 +64,10 @@ export async function readTableState(client: Client, plan: TablePlan): Promise<S
 
 async function keySpan(client: Client, plan: TablePlan): Promise<bigint> {
   const key = pgIdent(plan.key[0]?.column.name ?? '');
-  const [row] = await pgRows(client, `SELECT max(${key})::numeric - min(${key})::numeric + 1 AS span FROM ONLY ${pgTable(plan.table)}`);
+  const [row] = await pgRows(
+    client,
+    `SELECT max(${key})::numeric - min(${key})::numeric + 1 AS span FROM ONLY ${pgTable(plan.table)}`,
+  );
   return BigInt(row?.['span'] ?? 1);
 }
 
@@ -110,5 +113,8 @@ function splitBlocks({ fromBlock, toBlock, isLast }: Blocks): [Blocks, Blocks] |
 }
 
 function tooLong(plan: TablePlan): never {
-  throw new AppError('POSTGRES_FAILED', `${plan.label}: the smallest piece of it cannot be read within the statement timeout`);
+  throw new AppError(
+    'POSTGRES_FAILED',
+    `${plan.label}: the smallest piece of it cannot be read within the statement timeout`,
+  );
 }

@@ -5,7 +5,14 @@
  *   integer first key ─► the key itself; ranges are ranges of the primary key
  *   any other key     ─► 60 bits of the key's MD5; ranges are buckets of it
  */
-import { canonicalColumn, type CanonicalColumn, hashForm, rowForm, type SourceEncoding, type UnfitAction } from '../codec/canonical.ts';
+import {
+  canonicalColumn,
+  type CanonicalColumn,
+  hashForm,
+  rowForm,
+  type SourceEncoding,
+  type UnfitAction,
+} from '../codec/canonical.ts';
 import { chIdent, pgIdent } from '../model/quote.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 
@@ -77,7 +84,10 @@ export interface Slice {
 export function sliceCondition(plan: TablePlan, { shift, buckets }: Slice): BothSql {
   if (!plan.byKey) {
     const list = buckets.join(', ');
-    return { source: `(${plan.coordinate.source} >> ${shift}) IN (${list})`, copy: `${bucketSql(plan, shift).copy} IN (${list})` };
+    return {
+      source: `(${plan.coordinate.source} >> ${shift}) IN (${list})`,
+      copy: `${bucketSql(plan, shift).copy} IN (${list})`,
+    };
   }
   const name = plan.key[0]?.column.name ?? '';
   const ranges = (column: string): string =>
@@ -89,7 +99,10 @@ export function sliceCondition(plan: TablePlan, { shift, buckets }: Slice): Both
 
 /** The bucket of a row. */
 export function bucketSql(plan: TablePlan, shift: number): BothSql {
-  return { source: `(${plan.coordinate.source} >> ${shift})`, copy: `bitShiftRight(${plan.coordinate.copy}, ${shift})` };
+  return {
+    source: `(${plan.coordinate.source} >> ${shift})`,
+    copy: `bitShiftRight(${plan.coordinate.copy}, ${shift})`,
+  };
 }
 
 /** Runs of adjacent buckets, first and last. */
@@ -111,11 +124,18 @@ export function splitSlice({ shift, buckets }: Slice): [Slice, Slice] | null {
   }
   const [bucket] = buckets;
   if (bucket === undefined || shift === 0) return null;
-  return [{ shift: shift - 1, buckets: [2n * bucket] }, { shift: shift - 1, buckets: [2n * bucket + 1n] }];
+  return [
+    { shift: shift - 1, buckets: [2n * bucket] },
+    { shift: shift - 1, buckets: [2n * bucket + 1n] },
+  ];
 }
 
 /** Which shift makes ranges of about `rows` rows. */
-export function shiftFor(plan: TablePlan, extent: { readonly span: bigint; readonly rows: number }, rows: number): number {
+export function shiftFor(
+  plan: TablePlan,
+  extent: { readonly span: bigint; readonly rows: number },
+  rows: number,
+): number {
   const ranges = Math.max(1, extent.rows / rows);
   const span = plan.byKey ? Number(extent.span) : 2 ** HASH_BITS;
   return Math.min(62, Math.max(0, Math.round(Math.log2(Math.max(1, span / ranges)))));

@@ -55,7 +55,8 @@ export async function temporaryClickHouse(): Promise<TemporaryClickHouse> {
     database,
     internal,
     [Symbol.asyncDispose]: async () => {
-      for (const name of [database, internal]) await client.command(`DROP DATABASE IF EXISTS ${chIdent(name)} SYNC`);
+      for (const name of [`${internal}_verify`, database, internal])
+        await client.command(`DROP DATABASE IF EXISTS ${chIdent(name)} SYNC`);
       await client[Symbol.asyncDispose]();
     },
   };

@@ -2,7 +2,9 @@
 import { createInterface } from 'node:readline/promises';
 import { Command, Option } from '@commander-js/extra-typings';
 import type { Client } from 'pg';
+import type { Config } from '../../config/options.ts';
 import { ClickHouse } from '../../destination/client.ts';
+import { cloneDatabase } from '../../destination/control.ts';
 import { AppError } from '../../model/errors.ts';
 import { chIdent } from '../../model/quote.ts';
 import { connectPostgres } from '../../source/connection.ts';
@@ -26,7 +28,7 @@ export function teardownCommand() {
       try {
         const slot = await dropSlot(client, config.slot);
         const publication = await dropOwnPublication(client, config.publication);
-        if (options.copy) await dropCopy(endpoints.clickhouse, [config.internalDatabase, config.database]);
+        if (options.copy) await dropCopy(endpoints.clickhouse, config);
         const done = { slotDropped: slot, publication, copyDropped: options.copy };
         process.stdout.write(json ? renderJson(done) : `${describe(done)}\n`);
       } finally {
@@ -35,9 +37,12 @@ export function teardownCommand() {
     });
 }
 
-async function dropCopy(url: string, databases: readonly string[]): Promise<void> {
+/** The state goes last: constraints of the tables look at the fence in it. */
+async function dropCopy(url: string, config: Pick<Config, 'database' | 'internalDatabase'>): Promise<void> {
+  const { database: copy, internalDatabase: internal } = config;
   await using clickhouse = new ClickHouse(url);
-  for (const database of databases) await clickhouse.command(`DROP DATABASE IF EXISTS ${chIdent(database)} SYNC`);
+  for (const database of [cloneDatabase({ database: copy, internal }), copy, internal])
+    await clickhouse.command(`DROP DATABASE IF EXISTS ${chIdent(database)} SYNC`);
 }
 
 type Publication = 'dropped' | 'absent' | 'kept: it belongs to another role';

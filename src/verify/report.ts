@@ -1,0 +1,80 @@
+/** Differences for people, and what would repair them. */
+import type { Repairs, RowRepair } from '../destination/control.ts';
+import { describeBuckets } from './compare-rollup.ts';
+import type { RowDifference } from './compare-rows.ts';
+import type { Comparison } from './comparison.ts';
+import { describedSelect, describeRows, type Difference } from './difference.ts';
+import type { Suspects, TableSuspects } from './examine.ts';
+import { copyByKey, sourceByKey } from './rows-by-key.ts';
+
+/** Both sides of the first differences of each kind and table, `limit` in all. Read at the comparison's present position. */
+export async function describeSuspects(
+  comparison: Comparison,
+  suspects: Suspects,
+  limit: number,
+): Promise<Difference[]> {
+  const found: Difference[] = [];
+  const some = <T>(list: readonly T[]): readonly T[] => list.slice(0, Math.max(0, limit - found.length));
+  for (const table of suspects.tables) {
+    found.push(...(await describeMirror(comparison, table, some(table.rows))));
+    found.push(...(await describeHistory(comparison, table, some(table.history))));
+    found.push(...(await describeAhead(comparison, table, some(table.ahead))));
+  }
+  const buckets = await describeBuckets(comparison.clones, some(suspects.buckets), comparison.signal);
+  const note = found.length > 0 ? 'compared with tables that differ themselves' : '';
+  return [...found, ...buckets.map((bucket) => ({ ...bucket, note }))];
+}
+
+async function describeMirror(
+  comparison: Comparison,
+  { state }: TableSuspects,
+  rows: readonly RowDifference[],
+): Promise<Difference[]> {
+  if (rows.length === 0) return [];
+  const { plan } = state;
+  const keys = rows.map(({ key }) => key);
+  const expected = await sourceByKey(comparison.reader, state, keys, describedSelect(plan, 'source'));
+  const found = await copyByKey({ ...comparison, plan }, keys, describedSelect(plan, 'copy'), 'newest');
+  return describeRows({ plan, rows, expected, found });
+}
+
+async function describeHistory(
+  comparison: Comparison,
+  { state }: TableSuspects,
+  rows: readonly RowDifference[],
+): Promise<Difference[]> {
+  if (rows.length === 0) return [];
+  const { plan } = state;
+  const keys = rows.map(({ key }) => key);
+  const select = describedSelect(plan, 'copy');
+  const expected = await copyByKey({ ...comparison, plan }, keys, select, 'live');
+  const found = await copyByKey({ ...comparison, plan }, keys, select, 'history');
+  return describeRows({ plan, rows, expected, found }).map((difference) => ({ ...difference, kind: 'history' }));
+}
+
+async function describeAhead(
+  comparison: Comparison,
+  { state }: TableSuspects,
+  rows: readonly RowDifference[],
+): Promise<Difference[]> {
+  if (rows.length === 0) return [];
+  const { plan } = state;
+  const found = await copyByKey({ ...comparison, plan }, rows.map(({ key }) => key), describedSelect(plan, 'copy'), 'newest'); // prettier-ignore
+  const note = 'its version lies above the position: later changes of the row would not be seen';
+  return describeRows({ plan, rows, expected: found, found }).map((difference) => ({
+    ...difference,
+    kind: 'ahead',
+    note,
+  }));
+}
+
+/** Rows to read again and buckets to compute again. */
+export function repairsOf({ tables, buckets }: Suspects): Repairs {
+  const rows = new Map<string, RowRepair>();
+  for (const { state, ...suspects } of tables) {
+    const table = state.plan.label;
+    for (const { key } of [...suspects.rows, ...suspects.history, ...suspects.ahead])
+      rows.set(JSON.stringify([table, key]), { table, key });
+  }
+  return { rows: [...rows.values()], buckets: buckets.map(({ campaignId, hour }) => ({ campaignId, hour })) };
+}
