@@ -1,5 +1,5 @@
 /**
- * The benchmarks: `npm run bench -- load|stream|freshness [--rows N] [--repeat N] [--seconds N] [--flush-ms N] [--json] [--save]`.
+ * The benchmarks: `npm run bench -- load|stream|freshness|huge [--rows N] [--repeat N] [--seconds N] [--flush-ms N] [--json] [--save]`.
  * What they measure and how to read them: docs/benchmarks.md.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageRoot } from '../src/model/package-root.ts';
 import { measureFreshness } from './scenarios/freshness.ts';
+import { HUGE_ROWS, measureHuge } from './scenarios/huge.ts';
 import { LOAD_ROWS, measureLoad } from './scenarios/load.ts';
 import { measureStream, STREAM_ROWS } from './scenarios/stream.ts';
 import { openLab } from './support/lab.ts';
@@ -30,6 +31,7 @@ const { values, positionals } = parseArgs({
 const repeat = Number(values.repeat);
 const SCENARIOS: Record<string, (lab: Lab) => Promise<Findings>> = {
   load: (lab) => measureLoad(lab, { rows: Number(values.rows ?? LOAD_ROWS), repeat }),
+  huge: (lab) => measureHuge(lab, { rows: Number(values.rows ?? HUGE_ROWS) }),
   stream: (lab) => measureStream(lab, { rows: Number(values.rows ?? STREAM_ROWS), repeat }),
   freshness: (lab) =>
     measureFreshness(lab, { seconds: optional(values.seconds), minFlushIntervalMs: optional(values['flush-ms']) }),

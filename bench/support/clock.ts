@@ -14,6 +14,8 @@ export interface Usage {
   readonly cpuMs: number;
   /** The most memory it has ever held, MiB; 0 where the system does not tell (no /proc). */
   readonly peakRssMiB: number;
+  /** The most that transactions in progress have taken on disk, MiB. */
+  readonly peakSpooledMiB?: number;
 }
 
 /** What this process has used so far. */

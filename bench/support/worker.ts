@@ -14,7 +14,9 @@ import { NAMES, SLOT } from './lab.ts';
 export type Condition = { kind: 'live' } | { kind: 'changes'; changes: number } | { kind: 'now' };
 
 /** URLs, and what differs from the defaults. By message, as arguments stand in the process list. */
-export interface PipelineJob extends Partial<Pick<PipelineOptions, 'minFlushIntervalMs' | 'loadConnections'>> {
+export interface PipelineJob extends Partial<
+  Pick<PipelineOptions, 'minFlushIntervalMs' | 'loadConnections' | 'spoolMaxBytes'>
+> {
   readonly postgresUrl: string;
   readonly clickhouseUrl: string;
 }
@@ -32,6 +34,7 @@ export type Answer = { kind: 'ready' | 'met'; usage: Usage } | { kind: 'failed';
 const stopping = new AbortController();
 let awaited: Condition | null = null;
 let latest: PipelineProgress | null = null;
+let peakSpooledBytes = 0;
 
 function answer(message: Answer): void {
   process.send?.(message);
@@ -47,7 +50,7 @@ function isMet(condition: Condition): boolean {
 function check(): void {
   if (awaited === null || !isMet(awaited)) return;
   awaited = null;
-  answer({ kind: 'met', usage: usage() });
+  answer({ kind: 'met', usage: { ...usage(), peakSpooledMiB: Math.round(peakSpooledBytes / 2 ** 20) } });
 }
 
 /** The pipeline with its default options, as the command line would run it. */
@@ -74,6 +77,7 @@ async function pipeline(job: PipelineJob): Promise<void> {
     signal: stopping.signal,
     onProgress: (progress) => {
       latest = progress;
+      peakSpooledBytes = Math.max(peakSpooledBytes, progress.spooledBytes);
       check();
     },
   });

@@ -153,9 +153,9 @@ export const OPTIONS = {
   },
   spoolMaxBytes: {
     group: 'Tuning',
-    kind: { type: 'bytes', min: MIB, max: 1024 * 1024 * 1024 * MIB },
+    kind: { type: 'bytes', min: 0, max: 1024 * 1024 * 1024 * MIB },
     default: 64 * 1024 * MIB,
-    text: 'The most bytes that transactions in progress may take there.',
+    text: 'The most bytes that transactions in progress may take there; 0: PostgreSQL keeps them on its own disk, and sends each after its commit.',
   },
   minFlushIntervalMs: {
     group: 'Tuning',

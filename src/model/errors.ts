@@ -65,7 +65,7 @@ export const ERRORS = {
   STREAM_ENDED: { remedy: 'retry', hint: 'The connection to PostgreSQL was lost; it is opened again by itself.' },
   SPOOL_FULL: {
     remedy: 'operator',
-    hint: 'Free space in the spool directory or raise `spoolMaxBytes`, then start again: nothing is lost, PostgreSQL sends the transaction again.',
+    hint: 'Free space in the spool directory, raise `spoolMaxBytes`, or set it to 0 so that PostgreSQL keeps large transactions; then start again: nothing is lost.',
   },
   SPOOL_FAILED: {
     remedy: 'operator',

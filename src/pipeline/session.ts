@@ -152,7 +152,7 @@ export class Session {
       startLsn: this.#prepared.checkpoint.appliedLsn,
       binary: true,
       messages: true,
-      streaming: { directory: spoolDir ?? tmpdir(), maxBytes: spoolMaxBytes },
+      streaming: spoolMaxBytes === 0 ? null : { directory: spoolDir ?? tmpdir(), maxBytes: spoolMaxBytes },
       sink: this.#accumulator,
       onIdlePosition: (lsn) => this.#onIdlePosition(lsn),
       onReadEnd: () => this.#onReadEnd(),

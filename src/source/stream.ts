@@ -41,9 +41,9 @@ export interface StreamOptions {
   readonly messages?: boolean;
   /**
    * Lets the server send large transactions while they are in progress, and spools them there: it need not spill them
-   * itself, and the commit finds them here. Needs PostgreSQL 14. Without it they are sent after their commits.
+   * itself, and the commit finds them here. Needs PostgreSQL 14. Without it (or null) they are sent after their commits.
    */
-  readonly streaming?: SpoolOptions;
+  readonly streaming?: SpoolOptions | null;
   readonly sink: ChangeSink;
   /**
    * The server has sent everything before `lsn` and no transaction is half delivered: when nothing is pending,
@@ -125,7 +125,7 @@ export class ReplicationStream implements CopyHandler {
       onError: (error) => this.#query.fail(asAppError(error, 'INTERNAL', 'cannot replay a spooled transaction')),
     });
     this.#spool =
-      options.streaming === undefined
+      options.streaming == null
         ? null
         : new Spool(options.streaming, (...committed) => {
             this.#query.hold(HOLD_REPLAY);
@@ -328,7 +328,7 @@ function literal(text: string): string {
 }
 
 function startStatement(options: StreamOptions): string {
-  const version = options.streaming === undefined ? ["proto_version '1'"] : ["proto_version '2'", "streaming 'on'"];
+  const version = options.streaming == null ? ["proto_version '1'"] : ["proto_version '2'", "streaming 'on'"];
   const settings = [...version, `publication_names ${literal(pgIdent(options.publication))}`];
   if (options.binary === true) settings.push("binary 'true'");
   if (options.messages === true) settings.push("messages 'true'");
