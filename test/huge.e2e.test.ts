@@ -16,6 +16,9 @@ import { startPipeline } from './support/pipeline.ts';
 import { PipelineProcess } from './support/process.ts';
 import { waitFor } from './support/wait.ts';
 
+/** A process starts three times here, and a busy machine takes its time. */
+const TIMEOUT_MS = 120_000;
+
 /** A source whose transactions stream early, with rows in it. */
 async function source(): Promise<TemporaryPostgres> {
   const database = await temporaryAdSource();
@@ -57,7 +60,7 @@ async function streamed(database: TemporaryPostgres, before: number): Promise<vo
   await waitFor(async () => (await parts(database)) >= before + 3, { what: 'transactions in progress to be streamed' });
 }
 
-test('several in progress, some rolled back, small ones among them', async () => {
+test('several in progress, some rolled back, small ones among them', { timeout: TIMEOUT_MS }, async () => {
   await using database = await source();
   await using copy = await temporaryClickHouse();
   const spoolDir = await mkdtemp(join(tmpdir(), 'millrace-huge-'));
@@ -97,7 +100,7 @@ test('several in progress, some rolled back, small ones among them', async () =>
   await rm(spoolDir, { recursive: true });
 });
 
-test('killed while it spools, and again while it replays', async () => {
+test('killed while it spools, and again while it replays', { timeout: TIMEOUT_MS }, async () => {
   await using database = await source();
   await using copy = await temporaryClickHouse();
   const spoolDir = await mkdtemp(join(tmpdir(), 'millrace-huge-'));

@@ -124,13 +124,13 @@ export class ReplicationStream implements CopyHandler {
       onDone: () => this.#afterReplay(),
       onError: (error) => this.#query.fail(asAppError(error, 'INTERNAL', 'cannot replay a spooled transaction')),
     });
-    this.#spool =
-      options.streaming == null
-        ? null
-        : new Spool(options.streaming, (...committed) => {
-            this.#query.hold(HOLD_REPLAY);
-            this.#replay.begin(...committed);
-          });
+    const { streaming } = options;
+    this.#spool = streaming
+      ? new Spool(streaming, (...committed) => {
+          this.#query.hold(HOLD_REPLAY);
+          this.#replay.begin(...committed);
+        })
+      : null;
     this.#decoder = new PgOutputDecoder(options.sink, this.#spool);
     this.#query = new ReplicationQuery(startStatement(options), this);
     const isUnixSocket = client.host.startsWith('/');
@@ -328,7 +328,7 @@ function literal(text: string): string {
 }
 
 function startStatement(options: StreamOptions): string {
-  const version = options.streaming == null ? ["proto_version '1'"] : ["proto_version '2'", "streaming 'on'"];
+  const version = options.streaming ? ["proto_version '2'", "streaming 'on'"] : ["proto_version '1'"];
   const settings = [...version, `publication_names ${literal(pgIdent(options.publication))}`];
   if (options.binary === true) settings.push("binary 'true'");
   if (options.messages === true) settings.push("messages 'true'");
