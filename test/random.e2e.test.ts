@@ -7,16 +7,19 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { adDifferences } from '../src/chaos/compare.ts';
-import { FAIL_POINTS } from '../src/pipeline/fail-points.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
+import { failPointsOn } from './support/crash.ts';
 import { temporaryClickHouse } from './support/databases.ts';
 import { PipelineProcess } from './support/process.ts';
 import { FIRST_ROWS, RandomSessions, type Step } from '../src/chaos/random-sessions.ts';
 import { arbitrarySteps } from './support/random-changes.ts';
 
+/** Those that random changes come to. */
+const MET = failPointsOn('load', 'changes', 'truncate', 'recovery');
+
 /** How a process ends: at a fail point it comes to, or from outside after some steps. */
 const arbitraryFault = fc.oneof(
-  { arbitrary: fc.record({ at: fc.constantFrom(...FAIL_POINTS), times: fc.integer({ min: 1, max: 8 }) }), weight: 4 },
+  { arbitrary: fc.record({ at: fc.constantFrom(...MET), times: fc.integer({ min: 1, max: 8 }) }), weight: 4 },
   {
     arbitrary: fc.record({
       signal: fc.constantFrom('SIGKILL' as const, 'SIGTERM' as const),

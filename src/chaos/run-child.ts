@@ -30,14 +30,26 @@ export function spawnRun(options: RunOptions): ChildProcess {
 /** ClickHouse's UNKNOWN_TABLE, UNKNOWN_DATABASE. */
 const NOT_MADE = new Set([60, 81]);
 
-/** Whether the copy holds everything before a position: all tables live, nothing in doubt, rollups computed. */
-export async function isCopyAt(copy: CopySide, pipeline: string, lsn: Lsn): Promise<boolean> {
+/** Phases in which a table is not on its way any more. */
+const LIVE = { rollups: ['live'], plain: ['live', 'quarantined'] };
+
+/**
+ * Whether the copy holds everything before a position: all tables live, nothing in doubt.
+ *
+ * @param kind `rollups`: they are computed too; `plain`: there are none, and a table may be quarantined.
+ */
+export async function isCopyAt(
+  copy: CopySide,
+  pipeline: string,
+  lsn: Lsn,
+  kind: keyof typeof LIVE = 'rollups',
+): Promise<boolean> {
   try {
     const checkpoint = await new CheckpointStore(copy.client, copy, pipeline).read();
-    if (checkpoint === null || checkpoint.recovering || !checkpoint.rollupsLive || checkpoint.appliedLsn < lsn)
-      return false;
+    if (checkpoint === null || checkpoint.recovering || checkpoint.appliedLsn < lsn) return false;
+    if (kind === 'rollups' && !checkpoint.rollupsLive) return false;
     const states = [...(await new TableStateStore(copy.client, copy, pipeline).readTables()).values()];
-    return states.length > 0 && states.every(({ phase }) => phase === 'live');
+    return states.length > 0 && states.every(({ phase }) => LIVE[kind].includes(phase));
   } catch (error) {
     // The pipeline has not made them yet.
     if (error instanceof AppError && NOT_MADE.has(Number(error.details['clickhouseCode']))) return false;

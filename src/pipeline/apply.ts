@@ -22,7 +22,7 @@ import { tableLabel } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import type { Batch, TruncateWork } from './batch.ts';
 import { bucketsOf, hourOf } from './dirty.ts';
-import { failPoint } from './fail-points.ts';
+import { failPoint, failPointOnTheWay } from './fail-points.ts';
 import type { FetchedRows, Key, TableBatch } from './table-batch.ts';
 
 /** For batches whose open values all come from their own earlier rows. */
@@ -91,6 +91,7 @@ export class Applier {
    */
   async takeOver(recovering: boolean): Promise<void> {
     await this.#write({ ...this.state, epoch: this.#copy.fence.epoch, recovering });
+    failPoint('taken-over');
   }
 
   /** The last store before it ends in order: the next start has nothing in doubt. */
@@ -117,6 +118,7 @@ export class Applier {
     await this.#reconcile({ ...CLEAN, all: true });
     failPoint('rollups-built');
     await this.#write({ ...this.state, rollupsLive: true, dirty: CLEAN, plannedLsn: this.#landedLsn + PLAN_BYTES });
+    failPoint('rollups-stored');
   }
 
   /** Reconciles what a crash left in doubt, once the stream has passed it. */
@@ -125,6 +127,7 @@ export class Applier {
     await this.#reconcile(this.state.dirty);
     failPoint('recovered');
     await this.#write({ ...this.state, dirty: CLEAN, recovering: false, plannedLsn: this.#landedLsn + PLAN_BYTES });
+    failPoint('recovery-stored');
   }
 
   /**
@@ -154,7 +157,6 @@ export class Applier {
     const touched = batch.mode === 'load' ? CLEAN : bucketsOf(batch, batch.mode === 'tracked' ? 'all' : 'old');
     failPoint('resolved');
     await this.#plan(batch, mergeDirty(touched, { ...CLEAN, repriced: prices.repriced }));
-    failPoint('planned');
     const certain = await this.#land(batch, prices.reload);
     failPoint('landed');
     if (batch.mode === 'deltas' && (!certain || prices.repriced.length > 0)) {
@@ -179,6 +181,7 @@ export class Applier {
     if (isCovered && isClean(dirty)) return;
     const plannedLsn = isCovered ? this.state.plannedLsn : batch.lastCommitLsn + PLAN_BYTES;
     await this.#write({ ...this.state, plannedLsn, dirty: mergeDirty(this.state.dirty, dirty) });
+    failPoint('planned');
   }
 
   /** After a landed batch: its whole transactions are applied. What it made dirty is right again, unless it is a piece or a crash's. */
@@ -244,7 +247,10 @@ export class Applier {
     const events = tables.filter((table) => table.layout.role.kind === 'events');
     const others = tables.filter((table) => table.layout.role.kind !== 'events');
     const first = await Promise.all(others.map((table) => this.#landTable(table)));
-    if (reload) await this.#retry(() => reloadPrices(this.#copy.clickhouse, this.#copy.names));
+    if (reload) {
+      await this.#retry(() => reloadPrices(this.#copy.clickhouse, this.#copy.names));
+      failPoint('prices-reloaded');
+    }
     failPoint('partly-landed');
     const second = await Promise.all(events.map((table) => this.#landTable(table)));
     return [...first, ...second].every(Boolean);
@@ -256,12 +262,14 @@ export class Applier {
     const parts = encodeBlock(block, table.rows);
     const columns = block.map(({ name }) => chIdent(name)).join(', ');
     const token = `${this.#copy.pipeline}:${this.state.epoch}:${this.#batches}:${tableLabel(source)}`;
+    failPointOnTheWay('sent');
     const certain = await insertPiece(this.#copy.clickhouse, {
       sql: `INSERT INTO ${tableNames(this.#copy.names, source.target).landing} (${columns}) FORMAT Native`,
       parts,
       settings: { ...LANDING_SETTINGS, ...this.#copy.fence.settings('batch'), insert_deduplication_token: token },
       ...this.#patience,
     });
+    failPoint('table-landed');
     return certain;
   }
 
@@ -269,15 +277,20 @@ export class Applier {
     const { rollupsLive } = this.state;
     const plannedLsn = maxLsn(this.state.plannedLsn, work.commitLsn + PLAN_BYTES);
     await this.#write({ ...this.state, plannedLsn, dirty: { ...CLEAN, all: rollupsLive } });
+    failPoint('truncate-planned');
     this.#landedLsn = maxLsn(this.#landedLsn, work.commitLsn);
     this.#isOpen = true;
     await this.#events.beforeTruncate(work);
     for (const layout of work.tables) {
-      if (layout.history) await this.#retry(() => this.#endHistory(layout.table.target, work));
+      if (layout.history) {
+        await this.#retry(() => this.#endHistory(layout.table.target, work));
+        failPoint('history-ended');
+      }
       await this.#retry(() => this.#empty(layout.table.target));
     }
     failPoint('truncated');
     if (rollupsLive) await this.#reconcile({ ...CLEAN, all: true });
+    failPoint('truncate-reconciled');
     await this.#events.afterTruncate(work);
   }
 
@@ -315,6 +328,7 @@ export class Applier {
     if (isClean(dirty)) return;
     const { clickhouse, names, fence } = this.#copy;
     const options = { signal: this.#patience.signal, tag: fence.tag('reconcile') };
+    failPointOnTheWay('reconcile-sent');
     await this.#retry(() => reconcile(clickhouse, names, dirty, options));
   }
 

@@ -17,6 +17,7 @@ import { chIdent } from '../model/quote.ts';
 import { chunkQuery, type Chunk } from '../source/chunks.ts';
 import { copyOut } from '../source/copy-out.ts';
 import type { Copy } from './copy.ts';
+import { failPoint, failPointOnTheWay } from './fail-points.ts';
 import { MarkColumns, PLAIN } from './marks.ts';
 import { openColumns, type TableLayout } from './table-batch.ts';
 
@@ -95,6 +96,7 @@ export class ChunkReader {
     });
     if (outcome === 'rewritten') return 'rewritten';
     reader.end();
+    failPoint('chunk-read');
     await this.#flush(options);
     return { rows: reader.rows, landed: this.#inserting };
   }
@@ -130,6 +132,7 @@ export class ChunkReader {
       settings: { ...LOAD_SETTINGS, ...this.#copy.fence.settings('load') },
       ...insertPatience,
     });
+    failPointOnTheWay('chunk-sent');
     // A rejection is met by the next flush or the end of the chunk; until then it must not be unhandled.
     inserting.catch(() => undefined);
     this.#inserting = inserting;

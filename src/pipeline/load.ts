@@ -11,30 +11,22 @@
  * - a table is called live once the stream has passed the WAL position taken after its last chunk.
  */
 import { once } from 'node:events';
-import type pg from 'pg';
 import type { UnfitPolicy } from '../codec/column.ts';
 import { type Patience, untilDone } from '../destination/landing.ts';
-import { type ChunkState, newTableState, type TableState } from '../destination/table-state.ts';
+import type { TableState } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
 import { mayPass } from '../model/passing.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { Log } from '../telemetry/log.ts';
-import { type ChunkPlan, planChunks } from '../source/chunks.ts';
 import { connectPostgres } from '../source/connection.ts';
 import { currentLsn, describeOlder, waitForOlderTransactions } from '../source/slot.ts';
 import type { Copy } from './copy.ts';
 import { failPoint } from './fail-points.ts';
-import { type ChunkOnItsWay, ChunkReader } from './load-chunk.ts';
-import { LoadConnection } from './load-connection.ts';
+import { loadChunks } from './load-chunks.ts';
+import { type LoadProgress, LoadStates } from './load-states.ts';
 import { settleIncomplete } from './settle.ts';
 import type { TableLayout } from './table-batch.ts';
-
-/** How far one table's load is, for people. */
-export interface LoadProgress extends TableState {
-  readonly rowsLoaded: number;
-  readonly chunksDone: number;
-}
 
 /** What the loader needs. */
 export interface LoaderOptions {
@@ -66,9 +58,7 @@ interface Attempt {
 /** Loads the tables that are not live yet. */
 export class Loader {
   readonly #options: LoaderOptions;
-  readonly #states = new Map<string, TableState>();
-  readonly #rowsLoaded = new Map<string, number>();
-  readonly #chunksDone = new Map<string, number>();
+  readonly #states: LoadStates;
   readonly #attempts = new Map<string, Attempt>();
   readonly #incomplete = new Set<string>();
   /** Whom the load waits for before it may begin, in words; empty when for nobody. */
@@ -76,56 +66,48 @@ export class Loader {
 
   constructor(options: LoaderOptions) {
     this.#options = options;
-    for (const state of options.states.values())
-      if (state.phase === 'quarantined') this.#states.set(state.table, state);
-    for (const { table } of options.layouts) {
-      const label = tableLabel(table);
-      this.#states.set(label, options.states.get(label) ?? newTableState(table));
-    }
+    const tables = options.layouts.map(({ table }) => table);
+    this.#states = new LoadStates(tables, options.states, options);
   }
 
   /** Where each table stands. */
   get progress(): LoadProgress[] {
-    return [...this.#states.values()].map((state) => ({
-      ...state,
-      rowsLoaded: this.#rowsLoaded.get(state.table) ?? 0,
-      chunksDone: this.#chunksDone.get(state.table) ?? 0,
-    }));
+    return this.#states.progress;
   }
 
   /** True when the table is equal to the source at every applied position. */
   isLive(label: string): boolean {
-    return this.#states.get(label)?.phase === 'live';
+    return this.#states.find(label)?.phase === 'live';
   }
 
   /** True when no table is still on its way; quarantined ones do not count. */
   get isDone(): boolean {
-    return [...this.#states.values()].every(({ phase }) => phase === 'live' || phase === 'quarantined');
+    return this.#states.isDone;
   }
 
   /** Runs the load to its end; rejects when it cannot go on. */
   async run(): Promise<void> {
     await this.#recount();
-    const pending = this.#options.layouts.filter(({ table }) => this.#isPending(table));
+    const pending = this.#options.layouts.filter(({ table }) => this.#states.isPending(table));
     if (pending.length === 0) return;
-    if (pending.some(({ table }) => this.#state(table).phase === 'waiting')) await this.#waitForOlder();
+    if (pending.some(({ table }) => this.#states.of(table).phase === 'waiting')) await this.#waitForOlder();
     for (const layout of pending) await this.#loadTable(layout);
   }
 
   /** The stream has passed `lsn`: tables whose last chunk lies before it are live now. */
   async onPosition(lsn: Lsn): Promise<void> {
     for (const layout of this.#options.layouts) {
-      const state = this.#state(layout.table);
+      const state = this.#states.of(layout.table);
       if (state.phase !== 'catching_up' || state.loadEndLsn > lsn) continue;
       if (this.#incomplete.delete(state.table)) await this.#finish(layout);
-      else await this.#write({ ...state, phase: 'live' });
+      else await this.#states.write({ ...state, phase: 'live' });
     }
   }
 
   /** Rows of a table wait for unchanged TOAST values (already noted in the copy). */
   async onIncomplete(layout: TableLayout): Promise<void> {
     const label = tableLabel(layout.table);
-    if (this.#state(layout.table).phase === 'live') await this.#settle(layout);
+    if (this.#states.of(layout.table).phase === 'live') await this.#settle(layout);
     else this.#incomplete.add(label);
   }
 
@@ -147,31 +129,23 @@ export class Loader {
 
   /** Marks a table as not followed any more. */
   async quarantine(layout: TableLayout, error: AppError): Promise<void> {
-    const state = this.#state(layout.table);
+    const state = this.#states.of(layout.table);
     this.#attempts.get(state.table)?.controller.abort();
-    await this.#write({ ...state, phase: 'quarantined', reason: error.message });
+    await this.#states.write({ ...state, phase: 'quarantined', reason: error.message });
   }
 
   /** Generation of a table's load. */
   generation(table: SourceTable): number {
-    return this.#state(table).generation;
-  }
-
-  #isPending(table: SourceTable): boolean {
-    const { phase } = this.#state(table);
-    return phase === 'waiting' || phase === 'loading';
+    return this.#states.of(table).generation;
   }
 
   async #recount(): Promise<void> {
-    for (const [label, state] of this.#states) {
-      const { tables } = this.#options.copy;
-      const chunks = (await tables.readChunks(label, state.generation)).filter((chunk) => chunk.done);
-      this.#chunksDone.set(label, chunks.length);
-      this.#rowsLoaded.set(
-        label,
-        chunks.reduce((rows, chunk) => rows + chunk.rows, 0),
-      );
-      if ((await tables.readIncomplete(label, state.generation)).length > 0) this.#incomplete.add(label);
+    const { copy, patience } = this.#options;
+    for (const { table: label, generation } of this.#states.progress) {
+      const chunks = await untilDone(() => copy.tables.readChunks(label, generation), patience);
+      for (const { rows } of chunks.filter((chunk) => chunk.done)) this.#states.count(label, { rows, chunks: 1 });
+      const open = await untilDone(() => copy.tables.readIncomplete(label, generation), patience);
+      if (open.length > 0) this.#incomplete.add(label);
     }
   }
 
@@ -194,7 +168,7 @@ export class Loader {
   /** Loads one table, from the start again as often as a TRUNCATE or a rewrite demands it. */
   async #loadTable(layout: TableLayout): Promise<void> {
     const { signal } = this.#options.patience;
-    while (this.#isPending(layout.table)) {
+    while (this.#states.isPending(layout.table)) {
       const controller = new AbortController();
       const work = this.#loadOnce(layout, AbortSignal.any([signal, controller.signal]));
       const settled = work.then(
@@ -213,145 +187,33 @@ export class Loader {
       }
       await Promise.race([attempt.gate, once(signal, 'abort')]);
       signal.throwIfAborted();
-      if (this.#isPending(layout.table)) await this.#startOver(layout);
+      if (this.#states.isPending(layout.table)) await this.#startOver(layout);
     }
+  }
+
+  async #loadOnce(layout: TableLayout, signal: AbortSignal): Promise<'loaded' | 'rewritten'> {
+    const outcome = await loadChunks(layout, this.#states, { ...this.#options, signal });
+    if (outcome === 'rewritten') return outcome;
+    failPoint('loaded');
+    await this.#finish(layout);
+    return outcome;
   }
 
   /** What is wrong with this table alone costs this table: a value that does not fit, a table that is gone or altered. */
   async #onFailure(layout: TableLayout, error: unknown): Promise<void> {
     if (!(error instanceof AppError)) throw error;
-    const isOfTable = error.code === 'VALUE_UNFIT' || (error.code === 'POSTGRES_FAILED' && !mayPass(error));
-    if (!isOfTable) throw error;
+    const { code } = error;
+    const isOfTable = code === 'VALUE_UNFIT' || code === 'TABLE_UNSUITABLE' || code === 'POSTGRES_FAILED';
+    if (!isOfTable || mayPass(error)) throw error;
     this.#options.onQuarantine(layout);
     await this.quarantine(layout, error);
   }
 
   async #startOver(layout: TableLayout): Promise<void> {
-    const state = this.#state(layout.table);
-    this.#rowsLoaded.set(state.table, 0);
-    this.#chunksDone.set(state.table, 0);
+    const state = this.#states.of(layout.table);
+    this.#states.resetCounts(state.table);
     this.#incomplete.delete(state.table);
-    await this.#write({ ...state, phase: 'loading', generation: state.generation + 1, chunksTotal: 0 });
-  }
-
-  async #loadOnce(layout: TableLayout, signal: AbortSignal): Promise<'loaded' | 'rewritten'> {
-    const chunks = await this.#chunksOf(layout);
-    const open = chunks.filter((chunk) => !chunk.done);
-    const abort = new AbortController();
-    const patience = { ...this.#options.patience, signal: AbortSignal.any([signal, abort.signal]) };
-    let failure: unknown = null;
-    const readers = Array.from({ length: Math.min(this.#options.connections, open.length) }, async () => {
-      try {
-        return await this.#readChunks(layout, open, patience);
-      } catch (error) {
-        failure ??= error;
-        abort.abort();
-        return 'failed';
-      }
-    });
-    // All have ended before the first error is told: nothing of this attempt is in flight afterwards.
-    const outcomes = await Promise.all(readers);
-    if (failure !== null) throw failure;
-    if (outcomes.includes('rewritten')) return 'rewritten';
-    failPoint('loaded');
-    await this.#finish(layout);
-    return 'loaded';
-  }
-
-  /** The chunks of the present generation: those planned before, or a new plan. */
-  async #chunksOf(layout: TableLayout): Promise<ChunkState[]> {
-    const { copy, url, chunkRows, patience } = this.#options;
-    const state = this.#state(layout.table);
-    const label = state.table;
-    if (state.phase === 'loading' && state.chunksTotal > 0)
-      return await copy.tables.readChunks(label, state.generation);
-    return await untilDone(async () => {
-      const client = await connectPostgres(url, { applicationName: 'millrace load' });
-      try {
-        const plan = await this.#plan(client, layout.table, chunkRows);
-        const chunks = plan.chunks.map((chunk, i) => ({ ...chunk, chunk: i, rows: 0, done: false }));
-        await copy.tables.writeChunks(label, state.generation, chunks, patience.signal);
-        const planned = { phase: 'loading' as const, filenode: BigInt(plan.filenode), chunksTotal: chunks.length };
-        await this.#write({ ...state, ...planned, rowsEstimated: plan.estimatedRows ?? 0 });
-        return chunks;
-      } finally {
-        await client.end();
-      }
-    }, patience);
-  }
-
-  /** Chunks of about `rows` rows, as many for each connection: a last one read alone leaves the others idle. */
-  async #plan(client: pg.Client, table: SourceTable, rows: number): Promise<ChunkPlan> {
-    const plan = await planChunks(client, table, { targetRows: rows });
-    const { connections } = this.#options;
-    const each = Math.ceil(plan.chunks.length / connections);
-    if (plan.estimatedRows === null || plan.chunks.length === each * connections || plan.chunks.length < 2) return plan;
-    return await planChunks(client, table, { targetRows: Math.ceil(plan.estimatedRows / (each * connections)) });
-  }
-
-  /**
-   * One reader: takes open chunks until none is left, reading one while the one before lands. A lost connection
-   * costs the chunk, not the load.
-   */
-  async #readChunks(layout: TableLayout, open: ChunkState[], patience: Patience): Promise<'loaded' | 'rewritten'> {
-    const reader = new ChunkReader(this.#options.copy, layout, {
-      maxBytes: this.#options.chunkBytes,
-      policies: this.#options.policiesOf(layout),
-    });
-    const connection = new LoadConnection(this.#options.url);
-    let landing: Promise<void> = Promise.resolve();
-    try {
-      for (let chunk = open.shift(); chunk !== undefined; chunk = open.shift()) {
-        const present: ChunkState = chunk;
-        const outcome = await untilDone(
-          () => this.#readChunk(reader, { connection, layout, chunk: present, patience }),
-          patience,
-        );
-        await landing;
-        if (outcome === 'rewritten') return 'rewritten';
-        landing = this.#record(layout, { ...present, rows: outcome.rows }, outcome.landed);
-        // A rejection is met before the next chunk is recorded, or at the end.
-        landing.catch(() => undefined);
-      }
-      await landing;
-      return 'loaded';
-    } finally {
-      await Promise.allSettled([landing, connection.close()]);
-    }
-  }
-
-  async #readChunk(
-    reader: ChunkReader,
-    job: { connection: LoadConnection; layout: TableLayout; chunk: ChunkState; patience: Patience },
-  ): Promise<ChunkOnItsWay | 'rewritten'> {
-    const { filenode, table: label } = this.#state(job.layout.table);
-    let read = 0;
-    const onRows = (rows: number): void => {
-      read += rows;
-      this.#rowsLoaded.set(label, (this.#rowsLoaded.get(label) ?? 0) + rows);
-    };
-    try {
-      const client = await job.connection.open();
-      const options = { patience: job.patience, inserting: this.#options.patience, room: this.#options.room, onRows };
-      return await reader.read(client, { ...job.chunk, filenode }, options);
-    } catch (error) {
-      this.#rowsLoaded.set(label, Math.max(0, (this.#rowsLoaded.get(label) ?? 0) - read));
-      await job.connection.close();
-      throw error;
-    }
-  }
-
-  /** Once a chunk has landed, it is not read again. */
-  async #record(layout: TableLayout, chunk: ChunkState, landed: Promise<unknown>): Promise<void> {
-    const { table: label, generation } = this.#state(layout.table);
-    await landed;
-    failPoint('chunk-landed');
-    const { copy, patience } = this.#options;
-    await untilDone(
-      () => copy.tables.writeChunks(label, generation, [{ ...chunk, done: true }], patience.signal),
-      patience,
-    );
-    this.#chunksDone.set(label, (this.#chunksDone.get(label) ?? 0) + 1);
+    await this.#states.write({ ...state, phase: 'loading', generation: state.generation + 1, chunksTotal: 0 });
   }
 
   /** After the last chunk: open rows are completed, and the position is taken that the stream has to pass. */
@@ -360,7 +222,11 @@ export class Loader {
     await untilDone(async () => {
       const client = await connectPostgres(this.#options.url, { applicationName: 'millrace load' });
       try {
-        await this.#write({ ...this.#state(layout.table), phase: 'catching_up', loadEndLsn: await currentLsn(client) });
+        await this.#states.write({
+          ...this.#states.of(layout.table),
+          phase: 'catching_up',
+          loadEndLsn: await currentLsn(client),
+        });
       } finally {
         await client.end();
       }
@@ -374,22 +240,6 @@ export class Loader {
     await untilDone(
       () => settleIncomplete(copy, layout, { url, generation, policies: policiesOf(layout), patience }),
       patience,
-    );
-  }
-
-  #state(table: SourceTable): TableState {
-    return this.#states.get(tableLabel(table)) ?? newTableState(table);
-  }
-
-  /** Quarantine is final: a load that was under way does not lift it. */
-  async #write(state: TableState): Promise<void> {
-    const isFinal = this.#states.get(state.table)?.phase === 'quarantined' && state.phase !== 'quarantined';
-    if (isFinal) return;
-    this.#options.log.debug({ table: state.table, phase: state.phase, generation: state.generation }, 'table state');
-    this.#states.set(state.table, state);
-    await untilDone(
-      () => this.#options.copy.tables.writeTable(this.#states.get(state.table) ?? state, this.#options.patience.signal),
-      this.#options.patience,
     );
   }
 }

@@ -37,6 +37,7 @@ import {
 } from '../source/slot.ts';
 import { lockStart } from '../source/start-lock.ts';
 import type { Copy } from './copy.ts';
+import { failPoint } from './fail-points.ts';
 import { quarantinedState, readKnownTables, shapeFault } from './known-tables.ts';
 import { NOTHING_YET, type PipelineOptions } from './options.ts';
 import type { TableLayout } from './table-batch.ts';
@@ -109,12 +110,15 @@ async function prepareOn(
   checkContinuity(before.checkpoint, slot, sourceId);
   await migrateClickHouse(copy.clickhouse, copy.names, { adSchema, url: options.clickhouseUrl });
   await copy.fence.raise(ticket, before.checkpoint?.epoch ?? 0n);
+  failPoint('fence-raised');
   // Read again: until the fence stood, an earlier writer could still write.
   const found = await copy.checkpoint.read();
   checkContinuity(found, slot, sourceId);
   await makeTables(copy, layouts, { isFirst: found === null, adSchema });
+  failPoint('tables-made');
   if (found === null) await assertEmpty(copy, layouts);
   await ensurePublication(client, options.publication, tables);
+  failPoint('publication-made');
   const checkpoint = found ?? (await firstCheckpoint(client, copy, { slot, sourceId, options }));
   const states = await copy.tables.readTables();
   return { copy, layouts, checkpoint, states, adSchema, sourceLsn: await currentLsn(client) };
@@ -250,6 +254,7 @@ async function firstCheckpoint(
   // Read before the slot exists: whatever was committed by then lies before its start.
   const [clock] = await pgRows(client, 'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us');
   const startLsn = await createSlot(client, name);
+  failPoint('slot-made');
   const checkpoint: Checkpoint = {
     epoch: copy.fence.epoch,
     seq: 1n,
@@ -263,6 +268,7 @@ async function firstCheckpoint(
     sourceId: first.sourceId,
   };
   await copy.checkpoint.write(checkpoint);
+  failPoint('first-checkpoint');
   return checkpoint;
 }
 

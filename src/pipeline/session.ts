@@ -18,6 +18,7 @@ import { Accumulator } from './accumulate.ts';
 import { Applier } from './apply.ts';
 import { TableBatchPool, type Work } from './batch.ts';
 import { Controls } from './controls.ts';
+import { failPoint } from './fail-points.ts';
 import { keyText } from './key-text.ts';
 import { Loader } from './load.ts';
 import { Ledger } from './ledger.ts';
@@ -199,10 +200,11 @@ export class Session {
       if (work === null) await this.#idle(stream);
       else await this.#apply(work);
       await this.#transitions();
-      stream.confirm(this.#applier.durableLsn);
+      this.#confirm(stream);
       if (stream.isPaused && !this.#isFull) stream.resume();
       this.#report();
     }
+    failPoint('stopping');
     // Stopped in order: the next start has nothing to repeat.
     const last = { ...this.#patience, signal: AbortSignal.timeout(LAST_STORE_MS) };
     await this.#applier.settle(last).catch((error: unknown) => {
@@ -211,7 +213,14 @@ export class Session {
         'the last position could not be stored: the next start repeats what is behind it',
       );
     });
+    failPoint('settled');
+    this.#confirm(stream);
+  }
+
+  #confirm(stream: ReplicationStream): void {
+    if (this.#applier.durableLsn <= stream.confirmed) return;
     stream.confirm(this.#applier.durableLsn);
+    failPoint('confirmed');
   }
 
   /** The next work, if it is time for it. */
@@ -325,12 +334,9 @@ export class Session {
       key: table.key.map((i) => keyText(batch.columnAt(i), row)),
       version: batch.marks.version(row),
     }));
-    await this.#prepared.copy.tables.writeIncomplete(
-      tableLabel(table),
-      this.#loader.generation(table),
-      incomplete,
-      false,
-    );
+    const generation = this.#loader.generation(table);
+    await this.#prepared.copy.tables.writeIncomplete(tableLabel(table), generation, incomplete, false);
+    failPoint('incomplete-noted');
     await this.#loader.onIncomplete(batch.layout);
   }
 

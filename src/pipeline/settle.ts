@@ -13,6 +13,7 @@ import { chIdent } from '../model/quote.ts';
 import { tableLabel } from '../model/table.ts';
 import { connectPostgres } from '../source/connection.ts';
 import type { Copy } from './copy.ts';
+import { failPoint } from './fail-points.ts';
 import { MarkColumns, PLAIN } from './marks.ts';
 import { readByKey } from './read-by-key.ts';
 import { openColumns, type TableLayout } from './table-batch.ts';
@@ -37,7 +38,9 @@ export async function settleIncomplete(
   } finally {
     await client.end();
   }
+  failPoint('incomplete-completed');
   await copy.tables.writeIncomplete(label, options.generation, open, true);
+  failPoint('incomplete-settled');
 }
 
 async function insertRow(

@@ -15,6 +15,7 @@ export class PipelineProcess implements AsyncDisposable {
   readonly #ch: TemporaryClickHouse;
   readonly #settings: Record<string, string>;
   #child: ChildProcess | null = null;
+  #last: ChildProcess | null = null;
   /** What the processes wrote on stderr, for the message of a failure. */
   output = '';
   kills = 0;
@@ -70,9 +71,16 @@ export class PipelineProcess implements AsyncDisposable {
     this.#child?.kill('SIGCONT');
   }
 
+  /** How the last process ended: `code 0`, `SIGKILL`; empty while none has. */
+  get ending(): string {
+    const child = this.#child ?? this.#last;
+    return child?.signalCode ?? (typeof child?.exitCode === 'number' ? `code ${child.exitCode}` : '');
+  }
+
   /** Ends it; `SIGKILL` as a crash, `SIGTERM` in order. */
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     const child = this.#child;
+    this.#last = child;
     this.#child = null;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
     this.kills++;
@@ -80,12 +88,16 @@ export class PipelineProcess implements AsyncDisposable {
     await once(child, 'exit');
   }
 
-  /** Waits until everything committed before this call is in the copy; starts it again when it gave up. */
-  async caughtUp(): Promise<void> {
+  /**
+   * Waits until everything committed before this call is in the copy; starts it again when it gave up.
+   *
+   * @param options `plain`: there are no rollups, and a quarantined table is not waited for.
+   */
+  async caughtUp(options: { plain?: boolean } = {}): Promise<void> {
     const target = await currentLsn(this.#pg.client);
     const isDone = async (): Promise<boolean> => {
       this.start();
-      return await isCopyAt(this.#ch, this.#pg.database, target);
+      return await isCopyAt(this.#ch, this.#pg.database, target, options.plain === true ? 'plain' : 'rollups');
     };
     const failure = (): string => `the process to catch up; it wrote: ${this.output.slice(-2000)}`;
     await waitFor(isDone, { what: 'the process to catch up', timeoutMs: 60_000 }).catch((error: unknown) => {
