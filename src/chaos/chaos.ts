@@ -46,7 +46,7 @@ export interface ChaosResult {
 
 /** Ends of the process by itself that a fault explains; whatever starts it again has to. */
 const EXPLAINED: Readonly<Record<string, RegExp>> = {
-  SLOT_BUSY: /^postgres-|freeze/,
+  SLOT_BUSY: /^postgres-|freeze|zombie/,
   POSTGRES_FAILED: /^postgres-/,
   CLICKHOUSE_FAILED: /^clickhouse-/,
   MIGRATION_FAILED: /^clickhouse-/,

@@ -24,6 +24,7 @@ export const FAULTS = {
   kill: { victim: 'process', text: 'SIGKILL of our process', holdMs: [0, 300], detail: 'none', weight: 3 },
   stop: { victim: 'process', text: 'SIGTERM: it ends in order', holdMs: [0, 300], detail: 'none', weight: 1 },
   freeze: { victim: 'process', text: 'SIGSTOP, later SIGCONT', holdMs: [200, 2500], detail: 'none', weight: 1 },
+zombie: { victim: 'process', text: 'SIGSTOP, another process takes over, then SIGCONT', holdMs: [300, 2500], detail: 'none', weight: 2 },
   'fail-point': { victim: 'process', text: 'it dies at a chosen step', holdMs: INSTANT, detail: 'fail-point', weight: 5 },
   'clock-jump': { victim: 'process', text: 'its clock jumps by hours or days', holdMs: INSTANT, detail: 'none', weight: 1 },
   'clickhouse-kill': { victim: 'clickhouse', text: 'SIGKILL, then a restart', holdMs: [0, 500], detail: 'none', weight: 4 },

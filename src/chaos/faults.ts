@@ -55,8 +55,9 @@ const BY_VICTIM: Record<Victim, (fault: PlannedFault, targets: Targets) => Promi
   'postgres-network': async (fault, { lab }) => onNetwork(fault, lab.postgresProxy),
 };
 
-async function onProcess({ kind, holdMs, detail }: PlannedFault, { pipeline }: Targets): Promise<boolean> {
+async function onProcess({ kind, holdMs, detail }: PlannedFault, { lab, pipeline }: Targets): Promise<boolean> {
   const wasRunning = pipeline.isRunning;
+  if (kind === 'zombie') return await pipeline.replace(holdMs, async () => void (await endSessions(lab)));
   if (kind === 'fail-point') {
     await pipeline.restart('SIGKILL', 0, detail);
     return await pipeline.diesWithin(FAIL_POINT_MS);
@@ -126,18 +127,23 @@ async function killQueries(lab: Lab, holdMs: number): Promise<boolean> {
 
 async function onPostgres({ kind, holdMs }: PlannedFault, { lab }: Targets): Promise<boolean> {
   if (kind === 'postgres-terminate') {
-    const ended = await lab.onPostgres(async (client) =>
-      pgRows(
-        client,
-        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'millrace%' AND application_name <> 'millrace traffic'`,
-      ),
-    );
-    return ended.length > 0;
+    return await endSessions(lab);
   }
   await lab.crashPostgres();
   await sleep(holdMs);
   await lab.startPostgres();
   return true;
+}
+
+/** Ends the pipeline's sessions on the source, the walsender among them. Returns whether there were any. */
+async function endSessions(lab: Lab): Promise<boolean> {
+  const ended = await lab.onPostgres(async (client) =>
+    pgRows(
+      client,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'millrace%' AND application_name <> 'millrace traffic'`,
+    ),
+  );
+  return ended.length > 0;
 }
 
 async function onNetwork(fault: PlannedFault, proxy: Proxy): Promise<boolean> {

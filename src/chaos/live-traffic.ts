@@ -39,10 +39,10 @@ const DIMENSION_KINDS = new Set<Kind>([
   'truncateCampaigns',
 ]);
 /**
- * In transactions of their own: what a bid was that was changed and deleted in one transaction, and so never in force,
- * is nothing that source and copy have to agree on.
+ * In transactions of their own: a bid that is changed or deleted in the transaction that set it was never in force, and
+ * what it costs events of before or after is nothing that source and copy have to agree on.
  */
-const ALONE = new Set<Kind>(['dropCampaign', 'truncateCampaigns']);
+const ALONE = new Set<Kind>(['addCampaign', 'dropCampaign', 'truncateCampaigns']);
 /** Pause between random steps, ms: the steady traffic and the pipeline want the processors too. */
 const STEP_PAUSE_MS = 8;
 /** Transactions that stay open hold up the making of a slot: all are ended after so many steps of a load. */

@@ -38,15 +38,19 @@ const KEPT_LOG = 100_000;
 /** What the command line prints last of all when it fails, with `--json`. */
 const ERROR_LINE = /\{"error":\{"code":"([A-Z_]+)","message":"([^"]*)[^\n]*\n$/;
 const SHORT_LOG = 10_000;
+/** How long a process that was replaced may take to find out, ms. */
+const ZOMBIE_MS = 30_000;
 /** Between an end and the next start, ms. */
 const RESTART_MS = 50;
 
 /** Starts, breaks and hears the pipeline. */
 export class PipelineChild implements AsyncDisposable {
-  readonly #lab: Lab;
+  readonly #env: Readonly<Record<string, string>>;
   #child: ChildProcess | null = null;
   /** Ends of this child that are ours: what we killed, and the fail point it was started with. */
   #expected: { child: ChildProcess; failPoint: boolean } | null = null;
+  /** Processes that were replaced while they slept. */
+  readonly #zombies = new Set<ChildProcess>();
   #isWanted = false;
   #isHeldDown = false;
   #lines = { retries: 0, sessions: 0 };
@@ -55,7 +59,14 @@ export class PipelineChild implements AsyncDisposable {
   log = '';
 
   constructor(lab: Lab) {
-    this.#lab = lab;
+    this.#env = {
+      MILLRACE_POSTGRES_URL: lab.postgresProxy.url,
+      MILLRACE_CLICKHOUSE_URL: lab.clickhouseProxy.url,
+      MILLRACE_SLOT: PIPELINE,
+      MILLRACE_DATABASE: NAMES.database,
+      MILLRACE_INTERNAL_DATABASE: NAMES.internal,
+      ...SETTINGS,
+    };
   }
 
   /** Whether it was killed by the fail point it was started with, or never came to it. */
@@ -70,15 +81,7 @@ export class PipelineChild implements AsyncDisposable {
     const child = spawnRun({
       logLevel: 'info',
       imports: [CLOCK_SHIM.href],
-      env: {
-        MILLRACE_POSTGRES_URL: this.#lab.postgresProxy.url,
-        MILLRACE_CLICKHOUSE_URL: this.#lab.clickhouseProxy.url,
-        MILLRACE_SLOT: PIPELINE,
-        MILLRACE_DATABASE: NAMES.database,
-        MILLRACE_INTERNAL_DATABASE: NAMES.internal,
-        ...SETTINGS,
-        MILLRACE_FAIL_AT: failAt,
-      },
+      env: { ...this.#env, MILLRACE_FAIL_AT: failAt },
     });
     this.#child = child;
     this.#expected = { child, failPoint: failAt !== '' };
@@ -111,6 +114,27 @@ export class PipelineChild implements AsyncDisposable {
     child?.kill('SIGCONT');
   }
 
+  /**
+   * Stops it, lets another process take its place, and wakes it up: it has to find out and end.
+   *
+   * @param endSessions Ends its sessions on the source, as the source does by itself after some silence.
+   * @returns Whether there was a process to replace.
+   * @throws when the one that was replaced lives on.
+   */
+  async replace(holdMs: number, endSessions: () => Promise<void>): Promise<boolean> {
+    const zombie = this.#child;
+    if (zombie === null || !this.isRunning) return false;
+    zombie.kill('SIGSTOP');
+    await endSessions();
+    this.#zombies.add(zombie);
+    this.#child = null;
+    this.start();
+    await sleep(holdMs);
+    zombie.kill('SIGCONT');
+    if (await endsWithin(zombie, ZOMBIE_MS)) return true;
+    throw new Error(`a process that was replaced still lives ${ZOMBIE_MS / 1000} s after it woke up`);
+  }
+
   /** Lets its clock jump. */
   jump(): void {
     this.#child?.kill('SIGUSR2');
@@ -118,15 +142,7 @@ export class PipelineChild implements AsyncDisposable {
 
   /** Resolves when it dies at its fail point; false when it has not within the time. */
   async diesWithin(ms: number): Promise<boolean> {
-    const child = this.#child;
-    if (child === null || !this.isRunning) return true;
-    const patience = new AbortController();
-    const died = once(child, 'exit', { signal: patience.signal }).then(() => true);
-    const gaveUp = sleep(ms, false, { signal: patience.signal });
-    const outcome = await Promise.race([died, gaveUp]);
-    patience.abort();
-    await Promise.allSettled([died, gaveUp]);
-    return outcome;
+    return this.#child === null || !this.isRunning || (await endsWithin(this.#child, ms));
   }
 
   /** Ends it for good. */
@@ -144,6 +160,7 @@ export class PipelineChild implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const zombie of this.#zombies) zombie.kill('SIGKILL');
     await this.end('SIGKILL');
   }
 
@@ -159,8 +176,6 @@ export class PipelineChild implements AsyncDisposable {
   }
 
   async #onEnd(child: ChildProcess): Promise<void> {
-    this.#lab.postgresProxy.orphan();
-    this.#lab.clickhouseProxy.orphan();
     this.#judge(child);
     if (this.#child !== child) return;
     await sleep(RESTART_MS);
@@ -168,10 +183,11 @@ export class PipelineChild implements AsyncDisposable {
   }
 
   #judge(child: ChildProcess): void {
+    const { exitCode, signalCode } = child;
+    if (this.#zombies.delete(child)) return;
     const expected = this.#expected?.child === child ? this.#expected : null;
     if (expected === null) return;
     this.#expected = null;
-    const { exitCode, signalCode } = child;
     if (signalCode === 'SIGKILL' && expected.failPoint) return;
     // The shim was not loaded yet when the clock was to jump.
     if (signalCode === 'SIGUSR2') return;
@@ -185,4 +201,16 @@ export class PipelineChild implements AsyncDisposable {
     if (line.includes('"waiting to try again"')) this.#lines.retries++;
     if (line.includes('"the session ended, starting another"')) this.#lines.sessions++;
   }
+}
+
+/** Whether a process ends within some time. */
+async function endsWithin(child: ChildProcess, ms: number): Promise<boolean> {
+  if (child.exitCode !== null || child.signalCode !== null) return true;
+  const patience = new AbortController();
+  const ended = once(child, 'exit', { signal: patience.signal }).then(() => true);
+  const gaveUp = sleep(ms, false, { signal: patience.signal });
+  const outcome = await Promise.race([ended, gaveUp]);
+  patience.abort();
+  await Promise.allSettled([ended, gaveUp]);
+  return outcome;
 }

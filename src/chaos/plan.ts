@@ -64,6 +64,11 @@ const LOSABLE_ANSWERS = [
   'millrace+reconcile',
 ];
 
+/** Steps of a load, which streaming never comes to. */
+const LOAD_POINTS = new Set<string>(['chunk-landed', 'loaded', 'rollups-built']);
+/** Steps of every batch; the others are met now and then. */
+const OFTEN_MET = new Set<string>(['resolved', 'planned', 'partly-landed', 'landed', 'stored', 'chunk-landed']);
+
 /**
  * Plans a round.
  *
@@ -109,7 +114,7 @@ function drawDetail(random: Random, kind: FaultKind, isFresh: boolean): string {
     case 'answer':
       return String(pick(random, LOSABLE_ANSWERS));
     case 'fail-point':
-      return `${pick(random, FAIL_POINTS)}:${wholeBetween(random, 1, isFresh ? 3 : 6)}`;
+      return drawFailPoint(random, isFresh);
     case 'memory':
       return String(pick(random, [50_000, 500_000, 1_500_000, 2_500_000, 4_000_000]));
     case 'pace':
@@ -117,6 +122,12 @@ function drawDetail(random: Random, kind: FaultKind, isFresh: boolean): string {
     case 'none':
       return '';
   }
+}
+
+/** One that can be met, the first time or some later time it is; those of a load in a load. */
+function drawFailPoint(random: Random, isFresh: boolean): string {
+  const point = String(pick(random, isFresh ? FAIL_POINTS : FAIL_POINTS.filter((name) => !LOAD_POINTS.has(name))));
+  return `${point}:${OFTEN_MET.has(point) ? wholeBetween(random, 1, 5) : 1}`;
 }
 
 /** The plan in one line. */

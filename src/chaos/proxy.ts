@@ -49,8 +49,6 @@ export interface Proxy extends AsyncDisposable {
    * requests have got one since.
    */
   setForced(setting: string | null): () => number;
-  /** The client of the connections there are is dead: what of theirs still waits is not delivered any more. */
-  orphan(): void;
 }
 
 interface Held {
@@ -149,7 +147,6 @@ function proxyOf(server: Server, url: string, wire: Wire): Proxy {
       wire.forced = forced;
       return () => forced?.hits ?? 0;
     },
-    orphan: () => wire.pairs.forEach((pair) => pair.orphan()),
     [Symbol.asyncDispose]: async () => {
       server.close();
       cut();
@@ -189,7 +186,6 @@ class Pair {
   readonly #waiting: Buffer[] = [];
   #isHeld = false;
   #isLosing = false;
-  #isOrphan = false;
 
   constructor(client: Socket, server: Socket, wire: Wire) {
     this.#client = client;
@@ -221,14 +217,10 @@ class Pair {
     }
   }
 
-  orphan(): void {
-    this.#isOrphan = true;
-  }
-
-  /** Whoever lost bytes is cut when the weather clears; what waited goes on. */
+  /** Whoever lost bytes is cut when the weather clears; what waited goes on, even if its sender is dead by now. */
   onWeather(): void {
     const isSilent = this.#wire.weather.kind === 'silent';
-    const isBroken = this.#up.hasLost || this.#down.hasLost || this.#isOrphan;
+    const isBroken = this.#up.hasLost || this.#down.hasLost;
     if (!isSilent && isBroken) {
       this.#client.destroy();
       this.#server.destroy();

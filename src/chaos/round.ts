@@ -38,7 +38,7 @@ export interface RoundResult {
 export class Stuck extends Error {}
 
 /** How long the copy may take to catch up, ms. */
-const CATCH_UP_MS = 120_000;
+const CATCH_UP_MS = 240_000;
 /** Between two looks at the copy, ms. */
 const POLL_MS = 50;
 /** Events above which half of them are deleted before a round: the rounds stay short. */
