@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chIdent } from '../model/quote.ts';
 import { AppError } from '../model/errors.ts';
+import { FAIL_POINT_TABLE, type FailPoint } from '../pipeline/fail-points.ts';
 import { pgRows } from '../source/connection.ts';
 import { FAULTS, type Victim } from './fault-kinds.ts';
 import { type Lab, NAMES } from './lab.ts';
@@ -23,7 +24,9 @@ export interface Injected {
 }
 
 /** How long a fail point is waited for before it is given up, ms. */
-const FAIL_POINT_MS = 3_000;
+const FAIL_POINT_MS = 6_000;
+/** How long it runs before it is stopped, to die while it stops, ms. */
+const BEFORE_STOP_MS = 2_000;
 /** Between two looks for queries to kill, ms. */
 const KILL_POLL_MS = 15;
 /** ClickHouse's UNKNOWN_DATABASE, UNKNOWN_TABLE. */
@@ -60,7 +63,10 @@ async function onProcess({ kind, holdMs, detail }: PlannedFault, { lab, pipeline
   if (kind === 'zombie') return await pipeline.replace(holdMs, async () => void (await endSessions(lab)));
   if (kind === 'fail-point') {
     await pipeline.restart('SIGKILL', 0, detail);
-    return await pipeline.diesWithin(FAIL_POINT_MS);
+    if (FAIL_POINT_TABLE[detail.split(':')[0] as FailPoint].on !== 'stop')
+      return await pipeline.diesWithin(FAIL_POINT_MS);
+    await sleep(BEFORE_STOP_MS);
+    return (await pipeline.restart('SIGTERM', 0)) === 'SIGKILL';
   }
   if (kind === 'freeze') await pipeline.freeze(holdMs);
   else if (kind === 'clock-jump') pipeline.jump();

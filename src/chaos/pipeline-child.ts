@@ -94,8 +94,9 @@ export class PipelineChild implements AsyncDisposable {
     child.once('close', () => void this.#onEnd(child));
   }
 
-  /** Ends it with a signal and starts it again after some time; with `failAt`, to die there. */
-  async restart(signal: NodeJS.Signals, holdMs: number, failAt = ''): Promise<void> {
+  /** Ends it with a signal and starts it again after some time; with `failAt`, to die there. Returns what ended it. */
+  async restart(signal: NodeJS.Signals, holdMs: number, failAt = ''): Promise<NodeJS.Signals | null> {
+    const child = this.#child;
     this.#isHeldDown = true;
     try {
       await this.#end(signal);
@@ -104,6 +105,7 @@ export class PipelineChild implements AsyncDisposable {
       this.#isHeldDown = false;
     }
     this.start(failAt);
+    return child?.signalCode ?? null;
   }
 
   /** Stops it for some time, as a debugger or a paused machine does. */

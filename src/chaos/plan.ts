@@ -5,7 +5,7 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { WeightedChoice } from '../generator/distributions.ts';
 import { chance, pick, type Random, wholeBetween } from '../generator/random.ts';
-import { FAIL_POINTS } from '../pipeline/fail-points.ts';
+import { FAIL_POINT_TABLE, FAIL_POINTS, type FailOccasion, type FailPoint } from '../pipeline/fail-points.ts';
 import { type FaultKind, FAULTS } from './fault-kinds.ts';
 
 /** One fault of a round. */
@@ -64,10 +64,23 @@ const LOSABLE_ANSWERS = [
   'millrace+reconcile',
 ];
 
-/** Steps of a load, which streaming never comes to. */
-const LOAD_POINTS = new Set<string>(['chunk-landed', 'loaded', 'rollups-built']);
+/** What happens in a round that loads the copy anew, and in one that does not. */
+const OCCASIONS: Record<'fresh' | 'following', ReadonlySet<FailOccasion>> = {
+  fresh: new Set(['start', 'load', 'changes', 'recovery', 'stop']),
+  following: new Set(['changes', 'truncate', 'recovery', 'stop']),
+};
+/** Steps of every start, not only of the first. */
+const EVERY_START = new Set<FailPoint>(['fence-raised', 'taken-over']);
 /** Steps of every batch; the others are met now and then. */
-const OFTEN_MET = new Set<string>(['resolved', 'planned', 'partly-landed', 'landed', 'stored', 'chunk-landed']);
+const OFTEN_MET = new Set<FailPoint>([
+  'resolved',
+  'sent',
+  'table-landed',
+  'partly-landed',
+  'landed',
+  'stored',
+  'confirmed',
+]);
 
 /**
  * Plans a round.
@@ -124,9 +137,11 @@ function drawDetail(random: Random, kind: FaultKind, isFresh: boolean): string {
   }
 }
 
-/** One that can be met, the first time or some later time it is; those of a load in a load. */
+/** One that can be met, the first time or some later time it is. */
 function drawFailPoint(random: Random, isFresh: boolean): string {
-  const point = String(pick(random, isFresh ? FAIL_POINTS : FAIL_POINTS.filter((name) => !LOAD_POINTS.has(name))));
+  const occasions = OCCASIONS[isFresh ? 'fresh' : 'following'];
+  const points = FAIL_POINTS.filter((name) => occasions.has(FAIL_POINT_TABLE[name].on) || EVERY_START.has(name));
+  const point = pick(random, points) as FailPoint;
   return `${point}:${OFTEN_MET.has(point) ? wholeBetween(random, 1, 5) : 1}`;
 }
 
