@@ -1,5 +1,5 @@
 /**
- * The benchmarks: `npm run bench -- load|stream|freshness|huge [--rows N] [--repeat N] [--seconds N] [--flush-ms N] [--json] [--save]`.
+ * The benchmarks: `npm run bench -- load|stream|freshness|huge|verify [--rows N] [--repeat N] [--seconds N] [--flush-ms N] [--json] [--save]`.
  * What they measure and how to read them: docs/benchmarks.md.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -10,6 +10,7 @@ import { measureFreshness } from './scenarios/freshness.ts';
 import { HUGE_ROWS, measureHuge } from './scenarios/huge.ts';
 import { LOAD_ROWS, measureLoad } from './scenarios/load.ts';
 import { measureStream, STREAM_ROWS } from './scenarios/stream.ts';
+import { measureVerify, VERIFY_ROWS } from './scenarios/verify.ts';
 import { openLab } from './support/lab.ts';
 import { describeMachine, loadNow } from './support/machine.ts';
 import { type Findings, printResult, type Result } from './support/result.ts';
@@ -35,6 +36,7 @@ const SCENARIOS: Record<string, (lab: Lab) => Promise<Findings>> = {
   stream: (lab) => measureStream(lab, { rows: Number(values.rows ?? STREAM_ROWS), repeat }),
   freshness: (lab) =>
     measureFreshness(lab, { seconds: optional(values.seconds), minFlushIntervalMs: optional(values['flush-ms']) }),
+  verify: (lab) => measureVerify(lab, { rows: Number(values.rows ?? VERIFY_ROWS), repeat }),
 };
 
 function optional(text: string | undefined): number | undefined {

@@ -2,6 +2,7 @@
  * Canonical forms through both real engines: values travel as the load brings them (binary COPY, our columns, Native),
  * then each engine renders its own side.
  */
+import { readFile } from 'node:fs/promises';
 import { to as copyTo } from 'pg-copy-streams';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -13,7 +14,7 @@ import {
 import { chIdent, pgIdent } from '../model/quote.ts';
 import type { SourceTable } from '../model/table.ts';
 import { readTables } from '../source/catalog.ts';
-import { pgRows } from '../source/connection.ts';
+import { connectPostgres, pgRows } from '../source/connection.ts';
 import { canonicalColumn, canonicalDocument, hashForm, rowForm, type UnfitAction } from './canonical.ts';
 import { codecFor } from './codecs.ts';
 import { FAIL_UNFIT } from './column-base.ts';
@@ -148,21 +149,34 @@ describe('values that do not fit', () => {
   );
 });
 
-it('GIVEN a source that keeps text in LATIN1 THEN what is hashed is UTF-8', async () => {
-  await pgRows(postgres.client, 'CREATE TABLE latin (key int PRIMARY KEY, t text)');
-  const [table] = await readTables(postgres.client, { include: ['public.latin'], exclude: [] });
-  const hash = (isUtf8: boolean): string =>
-    hashForm(
-      rowForm(
-        table!.columns.map((column) => canonicalColumn(column, 'fail')),
-        { isUtf8 },
-      ),
-      { isUtf8 },
-    ).source;
-  await pgRows(postgres.client, "INSERT INTO latin VALUES (1, 'é')");
-  // In a UTF-8 server the conversion changes nothing: both must give the same number.
-  const [row] = await pgRows(postgres.client, `SELECT ${hash(true)} AS a, ${hash(false)} AS b FROM latin`);
-  expect(row?.['a']).toBe(row?.['b']);
+it('GIVEN a source that keeps text in LATIN1 THEN what is hashed is UTF-8, as in the copy', async () => {
+  const database = `${postgres.database}_latin`;
+  await pgRows(postgres.client, `CREATE DATABASE ${database} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`);
+  const url = new URL(postgres.url);
+  url.pathname = `/${database}`;
+  const latin = await connectPostgres(url.toString());
+  try {
+    await latin.query(
+      "CREATE TABLE words (key int PRIMARY KEY, t text); INSERT INTO words VALUES (1, 'élan'), (2, ''), (3, NULL)",
+    );
+    const [table] = await readTables(latin, { include: ['public.words'], exclude: [] });
+    const encoding = { isUtf8: false };
+    const hash = hashForm(rowForm(table!.columns.map((column) => canonicalColumn(column, 'fail')), encoding), encoding); // prettier-ignore
+    const source = await pgRows(latin, `SELECT ${hash.source} AS hash FROM words ORDER BY key`);
+    const values = "VALUES('key Int32, t Nullable(String)', (1, 'élan'), (2, ''), (3, NULL))";
+    const copy = await clickhouse.client.rows<{ hash: string }>(
+      `SELECT ${hash.copy} AS hash FROM ${values} ORDER BY key`,
+    );
+    expect(copy.map((row) => row.hash)).toEqual(source.map((row) => row['hash']));
+  } finally {
+    await latin.end();
+    await pgRows(postgres.client, `DROP DATABASE ${database}`);
+  }
+});
+
+it('docs/verify.md has the table of forms', async () => {
+  const text = await readFile('docs/verify.md', 'utf8');
+  expect(canonicalDocument().filter((line) => !text.includes(`${line}\n`))).toEqual([]);
 });
 
 /** One row per special value (each column has its next one), one of NULLs, then random ones. */

@@ -2,6 +2,7 @@
  * What ClickHouse must offer before Millrace uses it. Each check returns findings: problems of the server,
  * with their remedy. A check that cannot run at all throws.
  */
+import { cloneDatabase } from './control.ts';
 import { AppError } from '../model/errors.ts';
 import { clockFindings, type Finding } from '../model/finding.ts';
 import { chIdent } from '../model/quote.ts';
@@ -117,6 +118,16 @@ async function privilegeFindings(clickhouse: ClickHouse, names: Names): Promise<
     const missing: string[] = [];
     for (const privilege of PRIVILEGES) if (!(await isGranted(clickhouse, privilege, scope))) missing.push(privilege);
     findings.push(await grantFinding(clickhouse, missing.join(', '), scope));
+  }
+  const clones = `${chIdent(cloneDatabase(names))}.*`;
+  const forClones = [...PRIVILEGES, 'DROP DATABASE'].join(', ');
+  if (!(await isGranted(clickhouse, forClones, clones))) {
+    const finding = await grantFinding(clickhouse, forClones, clones);
+    findings.push({
+      ...finding,
+      severity: 'warning',
+      message: 'the database of `millrace verify`: without it nothing can be proved',
+    });
   }
   const reload = 'SYSTEM RELOAD DICTIONARY';
   if (!(await isGranted(clickhouse, reload, '*.*'))) findings.push(await grantFinding(clickhouse, reload, '*.*'));
