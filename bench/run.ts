@@ -1,5 +1,6 @@
 /**
  * The benchmarks: `npm run bench -- load|stream|freshness|huge|verify [--rows N] [--repeat N] [--seconds N] [--flush-ms N] [--json] [--save]`.
+ * The benchmarks: `npm run bench -- load|stream|freshness|huge|idle [--rows N] [--repeat N] [--seconds N] [--flush-ms N] [--mib N] [--json] [--save]`.
  * What they measure and how to read them: docs/benchmarks.md.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -8,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { packageRoot } from '../src/model/package-root.ts';
 import { measureFreshness } from './scenarios/freshness.ts';
 import { HUGE_ROWS, measureHuge } from './scenarios/huge.ts';
+import { measureIdle } from './scenarios/idle.ts';
 import { LOAD_ROWS, measureLoad } from './scenarios/load.ts';
 import { measureStream, STREAM_ROWS } from './scenarios/stream.ts';
 import { measureVerify, VERIFY_ROWS } from './scenarios/verify.ts';
@@ -23,6 +25,7 @@ const { values, positionals } = parseArgs({
     repeat: { type: 'string', default: '3' },
     seconds: { type: 'string' },
     'flush-ms': { type: 'string' },
+    mib: { type: 'string', default: '1024' },
     json: { type: 'boolean', default: false },
     /** Writes bench/results/<scenario>.json: for runs at full size. */
     save: { type: 'boolean', default: false },
@@ -37,6 +40,7 @@ const SCENARIOS: Record<string, (lab: Lab) => Promise<Findings>> = {
   freshness: (lab) =>
     measureFreshness(lab, { seconds: optional(values.seconds), minFlushIntervalMs: optional(values['flush-ms']) }),
   verify: (lab) => measureVerify(lab, { rows: Number(values.rows ?? VERIFY_ROWS), repeat }),
+  idle: (lab) => measureIdle(lab, Number(values.mib)),
 };
 
 function optional(text: string | undefined): number | undefined {

@@ -15,7 +15,7 @@ export type Condition = { kind: 'live' } | { kind: 'changes'; changes: number } 
 
 /** URLs, and what differs from the defaults. By message, as arguments stand in the process list. */
 export interface PipelineJob extends Partial<
-  Pick<PipelineOptions, 'minFlushIntervalMs' | 'loadConnections' | 'spoolMaxBytes'>
+  Pick<PipelineOptions, 'minFlushIntervalMs' | 'loadConnections' | 'spoolMaxBytes' | 'excludeTables'>
 > {
   readonly postgresUrl: string;
   readonly clickhouseUrl: string;

@@ -115,7 +115,7 @@ describe('warnings', () => {
   });
 
   test('GIVEN a slot that moves in jumps while little is kept THEN nothing is told', () => {
-    const saw = Array.from({ length: 100 }, (_, i) => (i % 2) * 0.04 * GIB);
+    const saw = Array.from({ length: 100 }, (_, i) => (i % 2) * 0.19 * GIB);
     expect(warnings(follow(saw, GIB))).toEqual([]);
   });
 });

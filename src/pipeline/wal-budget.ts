@@ -45,8 +45,8 @@ const HOLD = 0.9;
 /** “Soon”: entered below an hour, left above one and a half. */
 const SOON_SECONDS = 3600;
 const NOT_SOON_SECONDS = 5400;
-/** Below this share nothing is soon: the slot's position moves in jumps, and the growth between two of them means nothing. */
-const SOON_FROM = 0.05;
+/** Below this share nothing is soon: the slot's position moves in jumps, and the growth between two of them means little. */
+const SOON_FROM = 0.2;
 /** Time constant of the smoothed growth, s: several of those jumps (the server logs a position every 15 s). */
 const SMOOTHING_SECONDS = 60;
 
@@ -67,7 +67,7 @@ export function outlookOf(
   const secondsUntilLost = safeBytes === null ? null : secondsUntil(safeBytes, growth);
   const share = Math.max(retainedBytes / budgetBytes, shareOfServer(sample));
   const nearest = Math.min(secondsUntilBudget ?? Infinity, secondsUntilLost ?? Infinity);
-  const isSoon = share >= SOON_FROM && nearest < (previous?.isSoon === true ? NOT_SOON_SECONDS : SOON_SECONDS);
+  const isSoon = isNear({ share, seconds: nearest }, previous?.isSoon === true);
   const level = levelOf(share, previous?.level ?? 'ok');
   const rates = { growthBytesPerSecond: growth, secondsUntilBudget, secondsUntilLost };
   return { ...sample, budgetBytes, share, ...rates, level, isSoon };
@@ -111,6 +111,11 @@ function smoothedGrowth(previous: WalOutlook | null, sample: WalSample): number 
   const before = previous.growthBytesPerSecond ?? 0;
   const now = (sample.retainedBytes - previous.retainedBytes) / seconds;
   return before + (now - before) * (1 - Math.exp(-seconds / SMOOTHING_SECONDS));
+}
+
+function isNear({ share, seconds }: { share: number; seconds: number }, wasNear: boolean): boolean {
+  if (wasNear) return share >= SOON_FROM * HOLD && seconds < NOT_SOON_SECONDS;
+  return share >= SOON_FROM && seconds < SOON_SECONDS;
 }
 
 function secondsUntil(bytes: number, growth: number | null): number | null {
