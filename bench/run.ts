@@ -1,6 +1,5 @@
 /**
- * The benchmarks: `npm run bench -- load|stream|freshness|huge|verify [--rows N] [--repeat N] [--seconds N] [--flush-ms N] [--json] [--save]`.
- * The benchmarks: `npm run bench -- load|stream|freshness|huge|idle [--rows N] [--repeat N] [--seconds N] [--flush-ms N] [--mib N] [--json] [--save]`.
+ * The benchmarks: `npm run bench -- load|stream|freshness|huge|verify|idle [--rows N] [--repeat N] [--seconds N] [--flush-ms N] [--mib N] [--json] [--save]`.
  * What they measure and how to read them: docs/benchmarks.md.
  */
 import { mkdir, writeFile } from 'node:fs/promises';

@@ -6,6 +6,7 @@
  * `command({values})` inserts nothing, in silence, and its `insert` refuses Native.
  */
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { addAbortSignal, Readable } from 'node:stream';
 import { buffer as readAll } from 'node:stream/consumers';
 import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client';
@@ -156,6 +157,8 @@ export class ClickHouse implements AsyncDisposable {
     const signals = [this.#signal, options.signal].filter((signal) => signal !== undefined);
     for (const signal of signals) {
       signal.throwIfAborted();
+      // One listener per statement under way: more than ten tables in a batch are no leak.
+      setMaxListeners(0, signal);
       signal.addEventListener('abort', end, { once: true });
     }
     const queryId = randomUUID();

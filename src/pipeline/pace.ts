@@ -105,15 +105,16 @@ export class Pace {
     this.#lastPartsAt = now;
     void this.#options
       .countParts()
-      .then((parts) => this.#onCounted(parts, inserts), this.#options.onError)
+      .then((parts) => this.#onCounted(parts), this.#options.onError)
       .finally(() => {
+        // After a failure too: a server that does not let us count must not make us wait for ever.
+        this.#insertsAtCount = inserts;
         this.#isCounting = false;
       });
   }
 
-  #onCounted(parts: Parts, inserts: number): void {
+  #onCounted(parts: Parts): void {
     this.#counted = parts;
-    this.#insertsAtCount = inserts;
     if (isFull(parts.parts) === this.#wasFull) return;
     this.#wasFull = !this.#wasFull;
     this.#options.onFull(this.#wasFull, parts);

@@ -40,8 +40,10 @@ export async function runPipeline(options: PipelineOptions): Promise<void> {
   await using wal = new WalWatch(options);
   await using __ = new Heartbeat({ copy, log: options.log, progress: () => latest, outlook: () => wal.outlook });
   const signal = AbortSignal.any([options.signal, wal.exceeded]);
-  await runSessions(copy, { ...options, signal, onProgress });
+  const [outcome] = await Promise.allSettled([runSessions(copy, { ...options, signal, onProgress })]);
+  // Whatever else went wrong at the same moment: the source comes first.
   if (wal.exceeded.aborted && !options.signal.aborted) throw await wal.dropSlot();
+  if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 async function runSessions(copy: Copy, options: PipelineOptions): Promise<void> {
