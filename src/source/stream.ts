@@ -202,6 +202,7 @@ export class ReplicationStream implements CopyHandler {
   async close(): Promise<void> {
     if (!this.#isClosing) {
       this.#isClosing = true;
+      void this.#replay.stop();
       this.#query.send(encodeCopyDone());
       this.#query.release(HOLD_CONSUMER | HOLD_GATHERING | HOLD_REPLAY);
       const goodbye = new AbortController();

@@ -147,7 +147,8 @@ describe.each([SMALL, IMMEDIATE])('with %s the sink hears what protocol 1 tells'
     const live = await follow(database, source, 2);
     await client.query(`
       BEGIN; ${bulk(1)}; ${bulk(1, 'other')}; ${bulk(1, 'whole')};
-      UPDATE item SET body = repeat('x', 9000) WHERE id < 20;
+      INSERT INTO item VALUES (-5, 'larger than a chunk', repeat('y', 2000000)), (-6, 'as large as one', repeat('z', 524000));
+      UPDATE item SET body = repeat('x', 9000) WHERE id BETWEEN 1 AND 20;
       UPDATE item SET name = 'toast is left alone' WHERE id < 30;
       UPDATE item SET id = id + 100000 WHERE id % 7 = 0;
       UPDATE whole SET name = NULL WHERE id % 3 = 0;
@@ -383,6 +384,27 @@ describe('a replay', () => {
     expect(await stream.closed).toBeNull();
     expect(sink.events).toHaveLength(already);
     expect(sink.events.some((event) => event.startsWith('commit'))).toBe(false);
+  });
+
+  test('WHEN closed while parts are delivered THEN none is delivered any more', async () => {
+    await using database = await temporaryPostgres();
+    await tables(database.client);
+    await using source = await sourceOf(database, SMALL);
+    let closing: { heard: number; done: Promise<void> } | null = null;
+    let opened: Awaited<ReturnType<Source['open']>> | null = null;
+    const onReadEnd = (): void => {
+      if (opened === null || closing !== null || opened.sink.positions.length === 0) return;
+      closing = { heard: opened.sink.events.length, done: opened.stream.close() };
+    };
+    // As much again lies behind the commit: the server is busy with it and says its goodbye later.
+    for (const table of ['item', 'other']) {
+      const values = Array.from({ length: 20 }, (_, i) => bulk(i * 2000, table));
+      await database.client.query(`BEGIN; ${values.join('; ')}; COMMIT`);
+    }
+    opened = await source.open({ version: 2, onReadEnd });
+    expect(await opened.stream.closed).toBeNull();
+    expect(opened.sink.events).toHaveLength(closing!.heard);
+    expect(opened.sink.events.at(-1)).toMatch(/^insert/);
   });
 
   test('GIVEN a sink that throws in it THEN the stream ends with that error', async () => {
