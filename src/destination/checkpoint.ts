@@ -33,6 +33,8 @@ export interface Checkpoint {
   readonly rollupsLive: boolean;
   /** Identity of the source database. */
   readonly sourceId: string;
+  /** Timeline of the source when it was written; 0: not known. */
+  readonly sourceTimeline: number;
 }
 
 /** Nothing to reconcile. */
@@ -52,6 +54,8 @@ interface CheckpointRow {
   dirty: string;
   rollups_live: boolean;
   source_id: string;
+  /** Absent before V10__resync.sql. */
+  source_timeline?: number;
 }
 
 /** Reads and writes the checkpoint of one pipeline. */
@@ -68,11 +72,10 @@ export class CheckpointStore {
     this.#pipeline = pipeline;
   }
 
-  /** The newest state, or null before the first start. */
+  /** The newest state, or null before the first start. Also of a copy whose tables are to be brought up to date first. */
   async read(): Promise<Checkpoint | null> {
     const rows = await this.#clickhouse.rows<CheckpointRow>(
-      `SELECT epoch, seq, applied_lsn, commit_lsn, toUnixTimestamp64Micro(applied_commit_time) AS applied_commit_time_us,
-              planned_lsn, recovering, dirty, rollups_live, source_id
+      `SELECT *, toUnixTimestamp64Micro(applied_commit_time) AS applied_commit_time_us
        FROM ${this.#table} WHERE pipeline = {pipeline:String} ORDER BY seq DESC LIMIT 1`,
       { params: { pipeline: this.#pipeline } },
     );
@@ -89,6 +92,7 @@ export class CheckpointStore {
       dirty: JSON.parse(row.dirty) as DirtyBuckets,
       rollupsLive: row.rollups_live,
       sourceId: row.source_id,
+      sourceTimeline: row.source_timeline ?? 0,
     };
   }
 
@@ -110,6 +114,7 @@ export class CheckpointStore {
       dirty: JSON.stringify(compact(state.dirty)),
       rollups_live: state.rollupsLive,
       source_id: state.sourceId,
+      source_timeline: state.sourceTimeline,
     };
     const log_comment = writeTag(this.#names, { pipeline: this.#pipeline, epoch: state.epoch }, 'checkpoint');
     const body = Buffer.from(`${JSON.stringify(row)}\n`);

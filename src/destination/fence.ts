@@ -30,7 +30,12 @@ export function writeTag(names: Names, writer: { pipeline: string; epoch: bigint
 export function nextEpoch(last: bigint, ticket: bigint): bigint {
   const era = last >> TICKET_BITS;
   const own = ticket & TICKET_MASK;
-  return ((own > (last & TICKET_MASK) ? era : era + 1n) << TICKET_BITS) | own;
+  return ((own > ticketOf(last) ? era : era + 1n) << TICKET_BITS) | own;
+}
+
+/** The ticket that an epoch was made of. */
+export function ticketOf(epoch: bigint): bigint {
+  return epoch & TICKET_MASK;
 }
 
 /** The fence of one pipeline, as its writer sees it. */

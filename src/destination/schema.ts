@@ -15,6 +15,7 @@ const ALWAYS_NEEDED = new Set([
   'V7__verify.sql',
   'V8__heartbeat.sql',
   'V9__control.sql',
+  'V10__resync.sql',
 ]);
 
 /** What the files are told. */

@@ -28,6 +28,8 @@ export interface TableState {
   readonly phase: TablePhase;
   /** Rises when the load starts over. */
   readonly generation: number;
+  /** Version of the rows that are loaded: 0 at first, the start of the slot at a resync. */
+  readonly baseVersion: Lsn;
   /** `pg_relation_filenode` the chunks were planned for. */
   readonly filenode: bigint;
   readonly chunksTotal: number;
@@ -45,6 +47,7 @@ export function newTableState(table: SourceTable): TableState {
     target: table.target,
     phase: 'waiting',
     generation: 1,
+    baseVersion: NO_LSN,
     filenode: 0n,
     chunksTotal: 0,
     rowsEstimated: 0,
@@ -88,8 +91,7 @@ export class TableStateStore {
   /** The newest state of each table, by `schema.table`. */
   async readTables(): Promise<Map<string, TableState>> {
     const rows = await this.#clickhouse.rows<Record<string, string | number>>(
-      `SELECT table, target, seq, phase, generation, filenode, chunks_total, rows_estimated, load_end_lsn, reason
-       FROM ${this.#internal}.tables FINAL WHERE pipeline = {pipeline:String}`,
+      `SELECT * FROM ${this.#internal}.tables FINAL WHERE pipeline = {pipeline:String}`,
       { params: { pipeline: this.#pipeline } },
     );
     const states = new Map<string, TableState>();
@@ -101,6 +103,7 @@ export class TableStateStore {
         target: String(row['target']),
         phase: String(row['phase']) as TablePhase,
         generation: Number(row['generation']),
+        baseVersion: BigInt(row['base_version'] ?? 0),
         filenode: BigInt(row['filenode'] ?? 0),
         chunksTotal: Number(row['chunks_total']),
         rowsEstimated: Number(row['rows_estimated']),
@@ -124,6 +127,7 @@ export class TableStateStore {
           seq: String(this.#seq),
           phase: state.phase,
           generation: state.generation,
+          base_version: String(state.baseVersion),
           filenode: String(state.filenode),
           chunks_total: state.chunksTotal,
           rows_estimated: state.rowsEstimated,

@@ -49,14 +49,29 @@ export const ERRORS = {
     remedy: 'operator',
     hint: 'Another process follows the source into this copy now: leave it running, or stop it before you start this one.',
   },
-  SLOT_LOST: { remedy: 'operator', hint: 'Run `millrace teardown --copy`, then start again: the copy is loaded anew.' },
+  SLOT_LOST: {
+    remedy: 'operator',
+    hint: 'Run `millrace resync`: it makes a slot and loads the tables again, in place.',
+  },
   SLOT_AHEAD: {
     remedy: 'operator',
-    hint: 'Changes between the two positions are gone from the slot: run `millrace teardown --copy`, then start again.',
+    hint: 'Changes between the two positions are gone from the slot: run `millrace resync`.',
   },
   WAL_BUDGET: {
     remedy: 'operator',
     hint: 'Remove what kept the copy from following, run `millrace teardown --copy`, then start again: the copy is loaded anew.',
+  },
+  SLOT_FOREIGN: {
+    remedy: 'operator',
+    hint: 'Something else uses a slot of that name: choose another with `--slot`.',
+  },
+  SOURCE_REWOUND: {
+    remedy: 'operator',
+    hint: 'The copy holds changes that the source has lost: run `millrace resync`, or bring back the right source.',
+  },
+  COPY_DAMAGED: {
+    remedy: 'operator',
+    hint: 'Restore both databases in ClickHouse from one backup, or run `millrace resync`.',
   },
   SOURCE_CHANGED: {
     remedy: 'operator',

@@ -89,8 +89,8 @@ export class Applier {
    * Announces a new writer: its epoch is in every token from here on. The fence was raised before the state was read
    * (prepare.ts), so nothing of an earlier writer lands after this.
    */
-  async takeOver(recovering: boolean): Promise<void> {
-    await this.#write({ ...this.state, epoch: this.#copy.fence.epoch, recovering });
+  async takeOver(recovering: boolean, sourceTimeline: number): Promise<void> {
+    await this.#write({ ...this.state, epoch: this.#copy.fence.epoch, recovering, sourceTimeline });
     failPoint('taken-over');
   }
 

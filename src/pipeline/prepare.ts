@@ -1,15 +1,7 @@
 /**
  * Everything before the first byte of the stream: the tables, the objects of the copy, publication, slot and
- * checkpoint. Nothing is touched before the source has been checked; every step may be repeated.
- *
- * | checkpoint | slot                    | meaning                        | what happens                     |
- * |------------|-------------------------|--------------------------------|----------------------------------|
- * | none       | none                    | first start                    | slot, then checkpoint            |
- * | none       | there, not in use       | the first start was cut short  | slot made anew, then checkpoint  |
- * | there      | there, at or before it  | a restart                      | stream from the checkpoint       |
- * | there      | there, ahead of it      | changes are gone from the slot | SLOT_AHEAD                       |
- * | there      | none, or lost           | the source forgot us           | SLOT_LOST                        |
- * | any        | in use                  | another process streams        | SLOT_BUSY                        |
+ * checkpoint. Nothing is touched before the source has been checked; every step may be repeated. What is done with
+ * what is found is decided in recovery.ts.
  */
 import type pg from 'pg';
 import { codecFor } from '../codec/codecs.ts';
@@ -20,26 +12,19 @@ import { Fence, fenceTables } from '../destination/fence.ts';
 import { migrateClickHouse } from '../destination/schema.ts';
 import { newTableState, type TableState, TableStateStore } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
-import { formatLsn, type Lsn } from '../model/lsn.ts';
 import { hasHistory, isAdSchema, isAdTable, roleOf } from '../model/roles.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import { readTables } from '../source/catalog.ts';
 import { connectPostgres, dropConnection, pgRows } from '../source/connection.ts';
 import { ensurePublication } from '../source/publication.ts';
-import {
-  createSlot,
-  currentLsn,
-  describeOlder,
-  dropSlot,
-  inspectSlot,
-  type SlotState,
-  waitForOlderTransactions,
-} from '../source/slot.ts';
+import { createSlot, describeOlder, dropSlot, waitForOlderTransactions } from '../source/slot.ts';
 import { lockStart } from '../source/start-lock.ts';
 import type { Copy } from './copy.ts';
+import { atEndOfLog, checkpointFacts, gatherCopy, gatherSource, sourceFacts, type SourceSide } from './facts.ts';
 import { failPoint } from './fail-points.ts';
-import { quarantinedState, readKnownTables, shapeFault } from './known-tables.ts';
+import { type KnownTables, quarantinedState, readKnownTables, shapeFault } from './known-tables.ts';
 import { NOTHING_YET, type PipelineOptions } from './options.ts';
+import { decide, type Decision } from './recovery.ts';
 import type { TableLayout } from './table-batch.ts';
 
 /** A pipeline that is ready to stream. Others cannot start on its slot until it is disposed of: once the stream is open. */
@@ -50,8 +35,10 @@ export interface Prepared extends AsyncDisposable {
   readonly states: ReadonlyMap<string, TableState>;
   /** The ad schema is in use: there are rollups to keep. */
   readonly adSchema: boolean;
-  /** Where the source's log ended: no session before this one can have applied anything behind it. */
-  readonly sourceLsn: Lsn;
+  /** How the session begins. */
+  readonly start: Extract<Decision, { kind: 'continue' }>;
+  /** Timeline of the source. */
+  readonly sourceTimeline: number;
 }
 
 /** Opens the connection to the copy. The caller disposes of its `clickhouse`. */
@@ -72,8 +59,8 @@ export function openCopy(options: PipelineOptions): Copy {
 /**
  * Brings source and copy into a state to stream from, and makes this process the only one that writes to the copy.
  *
- * @throws {AppError} `TYPE_UNSUPPORTED`, `TABLE_UNSUITABLE`, `SLOT_BUSY`, `SLOT_LOST`, `SLOT_AHEAD`, `NOT_EMPTY`,
- *   `SOURCE_CHANGED`, `FENCED`, and those of connections and migrations.
+ * @throws {AppError} `TYPE_UNSUPPORTED`, `TABLE_UNSUITABLE`, `FENCED`, the codes of recovery.ts, and those of
+ *   connections and migrations.
  */
 export async function prepare(copy: Copy, options: PipelineOptions): Promise<Prepared> {
   const client = await connectPostgres(options.postgresUrl);
@@ -100,35 +87,58 @@ async function prepareOn(
 ): Promise<Omit<Prepared, typeof Symbol.asyncDispose>> {
   // A session of ours that lost its connection, and found its place taken when it came back.
   await copy.fence.assertHeld();
+  const isFirstSession = copy.fence.epoch === 0n;
   const ticket = await lockStart(client, options.slot);
   const tables = await readTables(client, { include: options.includeTables, exclude: options.excludeTables });
   const before = await readKnownTables(copy);
   const isFollowed = (table: SourceTable): boolean => before.states.get(tableLabel(table))?.phase !== 'quarantined';
   const { layouts, adSchema } = layoutsOf(tables.filter(isFollowed), before.adSchema);
-  const slot = await freeSlot(client, options.slot);
-  const sourceId = await identify(client);
-  checkContinuity(before.checkpoint, slot, sourceId);
+  const side = await gatherSource(client, options, ticket);
+  unlessRefused(await decideOn(copy, layouts, { side, known: before, withVersions: hasSwitched(before, side) }));
   await migrateClickHouse(copy.clickhouse, copy.names, { adSchema, url: options.clickhouseUrl });
   await copy.fence.raise(ticket, before.checkpoint?.epoch ?? 0n);
   failPoint('fence-raised');
   // Read again: until the fence stood, an earlier writer could still write.
-  const found = await copy.checkpoint.read();
-  checkContinuity(found, slot, sourceId);
-  await makeTables(copy, layouts, { isFirst: found === null, adSchema });
+  const known = await readKnownTables(copy);
+  const withVersions = isFirstSession || hasSwitched(known, side);
+  const found = { side: await atEndOfLog(client, side), known, withVersions };
+  const decision = unlessRefused(await decideOn(copy, layouts, found));
+  await makeTables(copy, layouts, { isFirst: known.checkpoint === null, adSchema });
   failPoint('tables-made');
-  if (found === null) await assertEmpty(copy, layouts);
   await ensurePublication(client, options.publication, tables);
   failPoint('publication-made');
-  const checkpoint = found ?? (await firstCheckpoint(client, copy, { slot, sourceId, options }));
+  const checkpoint = known.checkpoint ?? (await firstCheckpoint(client, copy, { side, options }));
+  const start = decision.kind === 'continue' ? decision : FROM_NOTHING;
   const states = await copy.tables.readTables();
-  return { copy, layouts, checkpoint, states, adSchema, sourceLsn: await currentLsn(client) };
+  return { copy, layouts, checkpoint, states, adSchema, start, sourceTimeline: side.source.timeline };
 }
 
-/** The slot, null when there is none. @throws {AppError} `SLOT_BUSY` when somebody streams from it. */
-async function freeSlot(client: pg.Client, name: string): Promise<SlotState | null> {
-  const slot = await inspectSlot(client, name);
-  if (slot?.active !== true) return slot;
-  throw new AppError('SLOT_BUSY', `replication slot “${name}” is in use by process ${slot.activePid} of PostgreSQL`);
+/** Whether the source is on another timeline than the one the copy has followed. */
+function hasSwitched({ checkpoint }: KnownTables, { source }: SourceSide): boolean {
+  return checkpoint !== null && checkpoint.sourceTimeline !== source.timeline;
+}
+
+/** How a first session begins. */
+const FROM_NOTHING = { kind: 'continue', mode: 'load', recoverUntil: null } as const;
+
+async function decideOn(
+  copy: Copy,
+  layouts: readonly TableLayout[],
+  found: { side: SourceSide; known: KnownTables; withVersions: boolean },
+): Promise<Decision> {
+  const { side, known, withVersions } = found;
+  return decide({
+    checkpoint: checkpointFacts(known.checkpoint),
+    slot: side.slot,
+    source: sourceFacts(side, known.checkpoint),
+    copy: await gatherCopy(copy, layouts, { ...known, withVersions }),
+  });
+}
+
+/** @throws {AppError} for a decision that needs the operator. */
+function unlessRefused(decision: Decision): Exclude<Decision, { code: string }> {
+  if (decision.kind === 'refuse' || decision.kind === 'resync') throw new AppError(decision.code, decision.why);
+  return decision;
 }
 
 /**
@@ -205,43 +215,13 @@ function writtenTables({ table, role, history }: TableLayout): string[] {
   return [table.target, ...(history ? [`${table.target}_history`] : []), ...rollups];
 }
 
-/** A restart continues where the copy stands, or says why it cannot. */
-function checkContinuity(found: Checkpoint | null, slot: SlotState | null, sourceId: string): void {
-  if (found === null) return;
-  if (found.sourceId !== sourceId) {
-    throw new AppError('SOURCE_CHANGED', `the copy belongs to source ${found.sourceId}, this one is ${sourceId}`);
-  }
-  if (slot === null)
-    throw new AppError('SLOT_LOST', 'the copy has a checkpoint, but its replication slot does not exist any more');
-  if (slot.walStatus === 'lost' || slot.confirmedFlushLsn === null) {
-    throw new AppError(
-      'SLOT_LOST',
-      `PostgreSQL has invalidated the replication slot “${slot.name}” (${slot.invalidationReason ?? slot.walStatus})`,
-    );
-  }
-  if (slot.confirmedFlushLsn > found.appliedLsn) {
-    const positions = `${formatLsn(slot.confirmedFlushLsn)}, the copy at ${formatLsn(found.appliedLsn)}`;
-    throw new AppError('SLOT_AHEAD', `the replication slot “${slot.name}” stands at ${positions}`);
-  }
-}
-
-/** Loading into mirrors that hold rows of who knows what would leave ghosts. */
-async function assertEmpty(copy: Copy, layouts: readonly TableLayout[]): Promise<void> {
-  for (const { table } of layouts) {
-    const { mirror } = tableNames(copy.names, table.target);
-    const rows = await copy.clickhouse.rows(`SELECT 1 FROM ${mirror} LIMIT 1`);
-    if (rows.length > 0)
-      throw new AppError('NOT_EMPTY', `${mirror} has rows, but there is no checkpoint that says where they come from`);
-  }
-}
-
 async function firstCheckpoint(
   client: pg.Client,
   copy: Copy,
-  first: { slot: SlotState | null; sourceId: string; options: PipelineOptions },
+  first: { side: SourceSide; options: PipelineOptions },
 ): Promise<Checkpoint> {
   const { slot: name, signal, onProgress, log } = first.options;
-  if (first.slot !== null) await dropSlot(client, name);
+  if (first.side.slot !== null) await dropSlot(client, name);
   // PostgreSQL makes a slot only when the transactions that write now have ended. Waited for here first, to say so.
   await waitForOlderTransactions(client, {
     signal,
@@ -265,18 +245,10 @@ async function firstCheckpoint(
     recovering: false,
     dirty: CLEAN,
     rollupsLive: false,
-    sourceId: first.sourceId,
+    sourceId: first.side.source.sourceId,
+    sourceTimeline: first.side.source.timeline,
   };
   await copy.checkpoint.write(checkpoint);
   failPoint('first-checkpoint');
   return checkpoint;
-}
-
-/** The cluster and the database: LSNs of two clusters cannot be compared. */
-async function identify(client: pg.Client): Promise<string> {
-  const [row] = await pgRows(
-    client,
-    'SELECT system_identifier::text AS id, current_database() AS database FROM pg_control_system()',
-  );
-  return `${row?.['id']}/${row?.['database']}`;
 }

@@ -8,7 +8,6 @@
  */
 import { tmpdir } from 'node:os';
 import type { UnfitPolicy } from '../codec/column.ts';
-import { isClean } from '../destination/checkpoint.ts';
 import type { Patience } from '../destination/landing.ts';
 import { AppError } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
@@ -85,7 +84,7 @@ export class Session {
     this.#ledger = new Ledger(copy, options.unfitPolicy);
     const policiesOf = (layout: TableLayout): UnfitPolicy[] => this.#ledger.policiesOf(layout);
     this.#pool = new TableBatchPool(policiesOf);
-    this.#recoverUntil = recoverUntil(prepared);
+    this.#recoverUntil = prepared.start.recoverUntil;
     this.#loader = new Loader({
       copy,
       url: options.postgresUrl,
@@ -119,7 +118,7 @@ export class Session {
       pool: this.#pool,
       startLsn: checkpoint.appliedLsn,
       commitLsn: checkpoint.commitLsn,
-      mode: this.#modeAtStart(),
+      mode: prepared.start.mode,
       maxBytes: options.batchMaxBytes,
       quarantine: (layout, error) => this.#quarantine(layout, error),
     });
@@ -169,7 +168,7 @@ export class Session {
     if (stream === null) throw new AppError('INTERNAL', 'the session is not open');
     let loading: Promise<void> = Promise.resolve();
     try {
-      await this.#applier.takeOver(this.#recoverUntil !== null);
+      await this.#applier.takeOver(this.#recoverUntil !== null, this.#prepared.sourceTimeline);
       loading = this.#load();
       await this.#loop(stream);
     } finally {
@@ -306,11 +305,6 @@ export class Session {
     );
   }
 
-  #modeAtStart(): BatchMode {
-    if (!this.#prepared.checkpoint.rollupsLive) return 'load';
-    return this.#recoverUntil === null ? 'deltas' : 'tracked';
-  }
-
   #onReadEnd(): void {
     if (this.#isFull) this.#stream?.pause();
     this.#wake.notify();
@@ -382,16 +376,4 @@ export class Session {
       activeParts: this.#pace.parts.parts,
     };
   }
-}
-
-/**
- * The position up to which an earlier session may have applied changes; null when nothing is in doubt. A recovery
- * that had come to its end without reconciling is done again, though the stream has nothing more for it.
- */
-function recoverUntil({ checkpoint, sourceLsn }: Prepared): Lsn | null {
-  const { plannedLsn, rollupsLive, appliedLsn, recovering, dirty } = checkpoint;
-  if (!rollupsLive) return null;
-  const until = plannedLsn < sourceLsn ? plannedLsn : sourceLsn;
-  if (until > appliedLsn) return until;
-  return recovering || !isClean(dirty) ? appliedLsn : null;
 }

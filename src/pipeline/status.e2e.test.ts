@@ -21,6 +21,7 @@ test('GIVEN a load under way WHEN the status is read THEN it tells chunks, rows,
     target: 'clicks',
     phase: 'loading' as const,
     generation: 2,
+    baseVersion: 0n,
     filenode: 1n,
     chunksTotal: 3,
     rowsEstimated: 300,
@@ -54,6 +55,7 @@ test('GIVEN a load under way WHEN the status is read THEN it tells chunks, rows,
     dirty: CLEAN,
     rollupsLive: false,
     sourceId: 'x',
+    sourceTimeline: 1,
   });
 
   const status = await readStatus({

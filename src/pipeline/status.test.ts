@@ -41,6 +41,7 @@ function appliedTo(appliedLsn: bigint, appliedCommitTimeUs = 0n): Checkpoint {
     dirty: CLEAN,
     rollupsLive: true,
     sourceId: 'x',
+    sourceTimeline: 1,
   };
 }
 

@@ -1,0 +1,90 @@
+/** Gathers what a start depends on (recovery.ts decides about it). Reads only. */
+import type pg from 'pg';
+import { type Checkpoint, isClean } from '../destination/checkpoint.ts';
+import { tableNames } from '../destination/ddl.ts';
+import { ticketOf } from '../destination/fence.ts';
+import type { TableState } from '../destination/table-state.ts';
+import type { Lsn } from '../model/lsn.ts';
+import { tableLabel } from '../model/table.ts';
+import { identifySource } from '../source/identity.ts';
+import { currentLsn, inspectSlot } from '../source/slot.ts';
+import type { Copy } from './copy.ts';
+import type { CheckpointFacts, CopyFacts, SlotFacts, SourceFacts } from './recovery.ts';
+import type { TableLayout } from './table-batch.ts';
+
+/** Of the source, at one moment. */
+export interface SourceSide {
+  readonly slot: SlotFacts | null;
+  readonly source: Omit<SourceFacts, 'idsFell'>;
+  /** Transaction id drawn for this start. */
+  readonly ticket: bigint;
+}
+
+/** Asks the source. */
+export async function gatherSource(
+  client: pg.Client,
+  options: { postgresUrl: string; slot: string },
+  ticket: bigint,
+): Promise<SourceSide> {
+  const slot = await inspectSlot(client, options.slot);
+  const identity = await identifySource(client, options.postgresUrl);
+  return { slot, source: { ...identity, reachableLsn: await currentLsn(client) }, ticket };
+}
+
+/** The same behind the fence: until it stood, an earlier writer could apply what had just been committed. */
+export async function atEndOfLog(client: pg.Client, side: SourceSide): Promise<SourceSide> {
+  return { ...side, source: { ...side.source, reachableLsn: await currentLsn(client) } };
+}
+
+/** What the checkpoint tells the decision. */
+export function checkpointFacts(found: Checkpoint | null): CheckpointFacts | null {
+  return found === null ? null : { ...found, isClean: isClean(found.dirty), timeline: found.sourceTimeline };
+}
+
+/** Whether this start's ticket is lower than that of the epoch before. */
+export function sourceFacts(side: SourceSide, found: Checkpoint | null): SourceFacts {
+  return { ...side.source, idsFell: found !== null && side.ticket < ticketOf(found.epoch) };
+}
+
+/**
+ * Asks the copy.
+ *
+ * @param look `withVersions`: also for the highest versions, which reads a column of each mirror.
+ */
+export async function gatherCopy(
+  copy: Copy,
+  layouts: readonly TableLayout[],
+  look: { checkpoint: Checkpoint | null; states: ReadonlyMap<string, TableState>; withVersions: boolean },
+): Promise<CopyFacts> {
+  const { database } = copy.names;
+  const known = layouts.filter(({ table }) => look.states.has(tableLabel(table)));
+  const wanted = known.flatMap(({ table, history }) => [table.target, ...(history ? [`${table.target}_history`] : [])]);
+  if (look.checkpoint?.rollupsLive === true) wanted.push('campaign_hourly');
+  const targets = layouts.map(({ table }) => table.target);
+  const found = await copy.clickhouse.rows<{ name: string; rows: string | null }>(
+    'SELECT name, total_rows AS rows FROM system.tables WHERE database = {database:String} AND name IN {names:Array(String)}',
+    { params: { database, names: [...wanted, ...targets] } },
+  );
+  const there = new Map(found.map(({ name, rows }) => [name, Number(rows ?? 0)]));
+  const strange = look.checkpoint === null ? targets.find((target) => (there.get(target) ?? 0) > 0) : undefined;
+  const missing = look.checkpoint === null ? [] : wanted.filter((name) => !there.has(name));
+  const present = known.filter(({ table }) => there.has(table.target));
+  const isCounted = ({ role }: TableLayout): boolean => role.kind !== 'plain';
+  return {
+    strangeRows: strange === undefined ? null : `${database}.${strange}`,
+    missing: missing.map((name) => `${database}.${name}`),
+    newestVersion: look.withVersions ? await newestVersion(copy, present) : null,
+    newestCounted: look.withVersions ? await newestVersion(copy, present.filter(isCounted)) : null,
+  };
+}
+
+async function newestVersion(copy: Copy, layouts: readonly TableLayout[]): Promise<Lsn> {
+  const parts = layouts.map(
+    ({ table }) => `SELECT max(_version) AS v FROM ${tableNames(copy.names, table.target).mirror}`,
+  );
+  if (parts.length === 0) return 0n;
+  const [row] = await copy.clickhouse.rows<{ newest: string }>(
+    `SELECT max(v) AS newest FROM (${parts.join(' UNION ALL ')})`,
+  );
+  return BigInt(row?.newest ?? 0);
+}
