@@ -51,11 +51,11 @@ export const ERRORS = {
   },
   SLOT_LOST: {
     remedy: 'operator',
-    hint: 'Run `millrace resync`: it makes a slot and loads the tables again, in place.',
+    hint: 'Run `millrace teardown --copy`, then start again: the copy is loaded anew.',
   },
   SLOT_AHEAD: {
     remedy: 'operator',
-    hint: 'Changes between the two positions are gone from the slot: run `millrace resync`.',
+    hint: 'Changes between the two positions are gone from the slot: run `millrace teardown --copy`, then start again.',
   },
   WAL_BUDGET: {
     remedy: 'operator',
@@ -67,11 +67,11 @@ export const ERRORS = {
   },
   SOURCE_REWOUND: {
     remedy: 'operator',
-    hint: 'The copy holds changes that the source has lost: run `millrace resync`, or bring back the right source.',
+    hint: 'The copy holds changes that the source has lost: bring back the right source, or run `millrace teardown --copy` and start again.',
   },
   COPY_DAMAGED: {
     remedy: 'operator',
-    hint: 'Restore both databases in ClickHouse from one backup, or run `millrace resync`.',
+    hint: 'Restore both databases in ClickHouse from one backup, or run `millrace teardown --copy` and start again.',
   },
   SOURCE_CHANGED: {
     remedy: 'operator',
