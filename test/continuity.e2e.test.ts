@@ -17,6 +17,7 @@ import {
 import { startPipeline } from './support/pipeline.ts';
 import { tableDifferences } from '../src/chaos/compare.ts';
 import { presentWriter } from './support/plant.ts';
+import { resyncTables } from './support/resync.ts';
 import { endStream } from './support/slot.ts';
 import { checkpointOf } from './support/tables.ts';
 import { waitFor } from './support/wait.ts';
@@ -105,6 +106,8 @@ test('GIVEN a source that is restored from a backup WHEN it is followed on THEN 
     `CREATE SCHEMA other; CREATE TABLE other.filler AS SELECT repeat('x', 1000) FROM generate_series(1, 5000)`,
   );
   await expectRefused(restored, ch, 'SOURCE_REWOUND');
+  expect(await resyncTables(restored, ch)).toMatchObject({ hasNewSlot: true });
+  await follow(restored, ch);
 });
 
 test('GIVEN a standby that takes over WHEN it had all that was applied THEN the copy goes on; WHEN it lacked some THEN SOURCE_REWOUND', async () => {

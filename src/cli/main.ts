@@ -65,6 +65,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/chaos.ts')).chaosCommand(),
   },
   {
+    name: 'resync',
+    summary: 'load tables again, in place',
+    load: async () => (await import('./commands/resync.ts')).resyncCommand(),
+  },
+  {
     name: 'teardown',
     summary: 'remove the slot and the publication from the source',
     load: async () => (await import('./commands/teardown.ts')).teardownCommand(),

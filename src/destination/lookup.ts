@@ -22,6 +22,8 @@ export interface LookupRequest {
   readonly into: ReadonlyMap<string, ColumnBuffer>;
   /** Also rows marked as deleted (a history has them). */
   readonly withDeleted?: boolean;
+  /** Leaves out rows of lower versions: those that a resync has not confirmed. */
+  readonly sinceVersion?: bigint;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -33,13 +35,14 @@ export interface LookupRequest {
 export async function lookupRows(clickhouse: ClickHouse, request: LookupRequest): Promise<number> {
   const total = request.keys[0]?.length ?? 0;
   const names = [...request.into.keys()];
+  const since = (request.sinceVersion ?? 0n) === 0n ? '' : ` AND _version >= ${request.sinceVersion}`;
   let found = 0;
   for (let from = 0; from < total; from += KEYS_PER_QUERY) {
     const list = keyList(request, from, Math.min(total, from + KEYS_PER_QUERY));
     const keyTuple = request.keyNames.map(chIdent).join(', ');
     const sql =
       `SELECT ${names.map(chIdent).join(', ')} FROM ${request.mirror} FINAL ` +
-      `WHERE (${keyTuple}) IN (${list})${request.withDeleted === true ? '' : ' AND _deleted = 0'} FORMAT Native`;
+      `WHERE (${keyTuple}) IN (${list})${request.withDeleted === true ? '' : ' AND _deleted = 0'}${since} FORMAT Native`;
     const bytes = await clickhouse.bytes(sql, { signal: request.signal, settings: { max_query_size: 100_000_000 } });
     const { rows } = decodeBlocks(bytes, (name) => {
       const column = request.into.get(name);

@@ -20,6 +20,8 @@ export interface MigrationOptions {
   /** Values of `${name}` in the files, as they shall stand in SQL (quoted where need be). */
   readonly placeholders: Readonly<Record<string, string>>;
   /** Leaves out files that this copy does not need; default: none. */
+  /** Applies also what was applied already: every statement bears that. */
+  readonly again?: boolean;
   readonly filter?: ((file: MigrationFile) => boolean) | undefined;
 }
 
@@ -39,7 +41,7 @@ export async function applyMigrations(clickhouse: ClickHouse, options: Migration
   await createHistory(clickhouse, options.internal, history);
   const applied = await readHistory(clickhouse, history);
   const steps = files.map((file) => ({ file, sql: fillPlaceholders(file.text, options.placeholders, file.script) }));
-  const due = steps.filter(({ file, sql }) => isDue(file, sql, applied.get(file.script)));
+  const due = steps.filter(({ file, sql }) => isDue(file, sql, applied.get(file.script)) || options.again === true);
   for (const { file, sql } of due) {
     await applyFile(clickhouse, file, sql);
     await remember(clickhouse, history, file, checksumOf(file, sql));

@@ -24,6 +24,8 @@ export interface SchemaOptions {
   readonly adSchema: boolean;
   /** URL of ClickHouse: the price dictionary reads its source with these credentials. */
   readonly url: string;
+  /** Applies every file, to bring back objects that were dropped. */
+  readonly again?: boolean;
 }
 
 /**
@@ -48,6 +50,7 @@ export async function migrateClickHouse(
       dictionary_user: chLiteral(decodeURIComponent(username) || 'default'),
       dictionary_password: chLiteral(decodeURIComponent(password)),
     },
+    again: options.again === true,
     filter: ({ script }) => options.adSchema || ALWAYS_NEEDED.has(script),
   });
 }

@@ -2,6 +2,7 @@
  * The state of each table's load, kept in ClickHouse: phase, chunks, positions. What a restart finds here
  * decides what is read again (chunks not done) and what is not.
  */
+import { formatMicros, parseMicros } from '../model/instant.ts';
 import { type Lsn, NO_LSN } from '../model/lsn.ts';
 import { chIdent } from '../model/quote.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
@@ -30,6 +31,8 @@ export interface TableState {
   readonly generation: number;
   /** Version of the rows that are loaded: 0 at first, the start of the slot at a resync. */
   readonly baseVersion: Lsn;
+  /** Their commit time in the history, µs since 1970. */
+  readonly baseTimeUs: bigint;
   /** `pg_relation_filenode` the chunks were planned for. */
   readonly filenode: bigint;
   readonly chunksTotal: number;
@@ -48,6 +51,7 @@ export function newTableState(table: SourceTable): TableState {
     phase: 'waiting',
     generation: 1,
     baseVersion: NO_LSN,
+    baseTimeUs: 0n,
     filenode: 0n,
     chunksTotal: 0,
     rowsEstimated: 0,
@@ -104,6 +108,7 @@ export class TableStateStore {
         phase: String(row['phase']) as TablePhase,
         generation: Number(row['generation']),
         baseVersion: BigInt(row['base_version'] ?? 0),
+        baseTimeUs: parseMicros(row['base_time']),
         filenode: BigInt(row['filenode'] ?? 0),
         chunksTotal: Number(row['chunks_total']),
         rowsEstimated: Number(row['rows_estimated']),
@@ -128,6 +133,7 @@ export class TableStateStore {
           phase: state.phase,
           generation: state.generation,
           base_version: String(state.baseVersion),
+          base_time: formatMicros(state.baseTimeUs),
           filenode: String(state.filenode),
           chunks_total: state.chunksTotal,
           rows_estimated: state.rowsEstimated,

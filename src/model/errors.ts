@@ -51,15 +51,15 @@ export const ERRORS = {
   },
   SLOT_LOST: {
     remedy: 'operator',
-    hint: 'Run `millrace teardown --copy`, then start again: the copy is loaded anew.',
+    hint: 'Run `millrace resync`, then start again: the tables are loaded again in place, with a new slot.',
   },
   SLOT_AHEAD: {
     remedy: 'operator',
-    hint: 'Changes between the two positions are gone from the slot: run `millrace teardown --copy`, then start again.',
+    hint: 'Changes between the two positions are gone from the slot: run `millrace resync`, then start again.',
   },
   WAL_BUDGET: {
     remedy: 'operator',
-    hint: 'Remove what kept the copy from following, run `millrace teardown --copy`, then start again: the copy is loaded anew.',
+    hint: 'Remove what kept the copy from following, run `millrace resync`, then start again: the tables are loaded again in place.',
   },
   SLOT_FOREIGN: {
     remedy: 'operator',
@@ -67,11 +67,11 @@ export const ERRORS = {
   },
   SOURCE_REWOUND: {
     remedy: 'operator',
-    hint: 'The copy holds changes that the source has lost: bring back the right source, or run `millrace teardown --copy` and start again.',
+    hint: 'The copy holds changes that the source has lost: bring back the right source, or run `millrace resync` and start again.',
   },
   COPY_DAMAGED: {
     remedy: 'operator',
-    hint: 'Restore both databases in ClickHouse from one backup, or run `millrace teardown --copy` and start again.',
+    hint: 'Restore both databases in ClickHouse from one backup, or run `millrace resync` and start again.',
   },
   SOURCE_CHANGED: {
     remedy: 'operator',

@@ -6,3 +6,10 @@ export function formatMicros(us: bigint): string {
   const text = new Date(Number((us - micros) / 1000n)).toISOString().slice(0, 19).replace('T', ' ');
   return `${text}.${String(micros).padStart(6, '0')}`;
 }
+
+/** The µs since 1970 of such a text; 0 of none. */
+export function parseMicros(text: string | number | undefined): bigint {
+  const match = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)\.(\d{6})$/.exec(String(text ?? ''));
+  if (match === null) return 0n;
+  return BigInt(Date.parse(`${match[1]}T${match[2]}Z`)) * 1000n + BigInt(match[3] ?? 0);
+}

@@ -23,7 +23,7 @@ import type { Copy } from './copy.ts';
 import type { Batch, TruncateWork } from './batch.ts';
 import { bucketsOf, hourOf } from './dirty.ts';
 import { failPoint, failPointOnTheWay } from './fail-points.ts';
-import type { FetchedRows, Key, TableBatch } from './table-batch.ts';
+import type { FetchedRows, Key, TableBatch, TableLayout } from './table-batch.ts';
 
 /** For batches whose open values all come from their own earlier rows. */
 const NOTHING_FETCHED: FetchedRows = { columns: [], rowOf: new Map() };
@@ -36,7 +36,7 @@ const PLAN_BYTES = 16n * 1024n * 1024n;
 /** How long the stored position may lag while work never ends, ms. */
 const STORE_INTERVAL_MS = 500;
 
-/** What the applier tells its owner. */
+/** What the applier tells its owner, and asks it. */
 export interface ApplierEvents {
   /** Rows of a loading table that wait for unchanged TOAST values. */
   readonly onIncomplete: (batch: TableBatch, rows: readonly { row: number; key: Key }[]) => Promise<void>;
@@ -45,6 +45,8 @@ export interface ApplierEvents {
   /** Called before a mirror is emptied: chunks in flight must have come to rest when it resolves. */
   readonly beforeTruncate: (work: TruncateWork) => Promise<void>;
   readonly afterTruncate: (work: TruncateWork) => Promise<void>;
+  /** Rows of lower versions are not confirmed by a resync yet: they do not count as old states. */
+  readonly baseVersionOf: (layout: TableLayout) => Lsn;
 }
 
 /** The writer of the copy. Not re-entrant: one `apply` at a time. */
@@ -219,6 +221,7 @@ export class Applier {
       keyNames: source.key.map((i) => source.columns[i]?.name ?? ''),
       keys: table.keyRows,
       into,
+      sinceVersion: this.#events.baseVersionOf(table.layout),
       signal: this.#patience.signal,
     });
     const rowOf = new Map<Key, number>();

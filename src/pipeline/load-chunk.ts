@@ -13,6 +13,7 @@ import { CopyBinaryReader } from '../codec/copy-binary.ts';
 import { encodeBlock, type NamedBlockColumn } from '../codec/native.ts';
 import { tableNames } from '../destination/ddl.ts';
 import { insertPiece, LOAD_SETTINGS, type Patience } from '../destination/landing.ts';
+import type { TableState } from '../destination/table-state.ts';
 import { chIdent } from '../model/quote.ts';
 import { chunkQuery, type Chunk } from '../source/chunks.ts';
 import { copyOut } from '../source/copy-out.ts';
@@ -40,15 +41,24 @@ export interface ChunkOnItsWay {
   readonly landed: Promise<unknown>;
 }
 
+/** What loaded rows are marked with. */
+export type RowBase = Pick<TableState, 'baseVersion' | 'baseTimeUs'>;
+
 /** A reader of chunks of one table: its columns are reused from chunk to chunk. */
 export class ChunkReader {
   readonly #copy: Copy;
   readonly #layout: TableLayout;
   readonly #columns: ColumnBuffer[];
   readonly #maxBytes: number;
+  readonly #base: RowBase;
   #inserting: Promise<unknown> = Promise.resolve();
 
-  constructor(copy: Copy, layout: TableLayout, options: { maxBytes: number; policies: readonly UnfitPolicy[] }) {
+  constructor(
+    copy: Copy,
+    layout: TableLayout,
+    options: { maxBytes: number; policies: readonly UnfitPolicy[]; base: RowBase },
+  ) {
+    this.#base = options.base;
     this.#copy = copy;
     this.#layout = layout;
     this.#columns = openColumns(layout, options.policies);
@@ -145,10 +155,13 @@ export class ChunkReader {
       name: column.name,
       column: this.#columns[i] as ColumnBuffer,
     }));
-    if (history) {
+    const { baseVersion, baseTimeUs } = this.#base;
+    if (history || baseVersion > 0n) {
       const marks = new MarkColumns();
-      for (let row = 0; row < rows; row++) marks.append(PLAIN, 0, 0, 0n);
-      block.push(...marks.columns({ signed: false, history }));
+      const [hi, lo] = [Number(baseVersion >> 32n), Number(baseVersion & 0xffff_ffffn)];
+      for (let row = 0; row < rows; row++) marks.append(PLAIN, hi, lo, baseTimeUs);
+      const columns = marks.columns({ signed: false, history });
+      block.push(...columns.filter(({ name }) => history || name === '_version'));
     }
     const columns = block.map(({ name }) => chIdent(name)).join(', ');
     return { sql: `INSERT INTO ${history ? names.landing : names.mirror} (${columns}) FORMAT Native`, block };

@@ -118,6 +118,7 @@ class ChunkLoad {
     const reader = new ChunkReader(this.#options.copy, this.#layout, {
       maxBytes: this.#options.chunkBytes,
       policies: this.#options.policiesOf(this.#layout),
+      base: this.#states.of(this.#layout.table),
     });
     const connection = new LoadConnection(this.#options.url);
     let landing: Promise<void> = Promise.resolve();

@@ -22,6 +22,7 @@ import type { Log } from '../telemetry/log.ts';
 import { connectPostgres } from '../source/connection.ts';
 import { currentLsn, describeOlder, waitForOlderTransactions } from '../source/slot.ts';
 import type { Copy } from './copy.ts';
+import { endGhosts } from './ghosts.ts';
 import { failPoint } from './fail-points.ts';
 import { loadChunks } from './load-chunks.ts';
 import { type LoadProgress, LoadStates } from './load-states.ts';
@@ -100,7 +101,10 @@ export class Loader {
       const state = this.#states.of(layout.table);
       if (state.phase !== 'catching_up' || state.loadEndLsn > lsn) continue;
       if (this.#incomplete.delete(state.table)) await this.#finish(layout);
-      else await this.#states.write({ ...state, phase: 'live' });
+      else {
+        await endGhosts(this.#options.copy, layout, { state, patience: this.#options.patience });
+        await this.#states.write({ ...state, phase: 'live' });
+      }
     }
   }
 

@@ -12,6 +12,7 @@ import { Fence, fenceTables } from '../destination/fence.ts';
 import { migrateClickHouse } from '../destination/schema.ts';
 import { newTableState, type TableState, TableStateStore } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
+import type { Lsn } from '../model/lsn.ts';
 import { hasHistory, isAdSchema, isAdTable, roleOf } from '../model/roles.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import { readTables } from '../source/catalog.ts';
@@ -187,7 +188,7 @@ async function createMirror(copy: Copy, layout: TableLayout): Promise<void> {
  * Every table has a mirror and a state before the copy has a position, so that nobody takes a copy for complete
  * that lacks tables; one whose columns have changed meanwhile is quarantined.
  */
-async function makeTables(
+export async function makeTables(
   copy: Copy,
   layouts: readonly TableLayout[],
   start: { isFirst: boolean; adSchema: boolean },
@@ -210,7 +211,7 @@ async function makeTables(
 }
 
 /** What changes of a table are written to, in the users' database. */
-function writtenTables({ table, role, history }: TableLayout): string[] {
+export function writtenTables({ table, role, history }: TableLayout): string[] {
   const rollups = role.kind === 'events' ? ['campaign_hourly'] : [];
   return [table.target, ...(history ? [`${table.target}_history`] : []), ...rollups];
 }
@@ -220,8 +221,37 @@ async function firstCheckpoint(
   copy: Copy,
   first: { side: SourceSide; options: PipelineOptions },
 ): Promise<Checkpoint> {
-  const { slot: name, signal, onProgress, log } = first.options;
-  if (first.side.slot !== null) await dropSlot(client, name);
+  const { startLsn, clockUs } = await makeSlot(client, first.options, first.side.slot !== null);
+  const checkpoint: Checkpoint = {
+    epoch: copy.fence.epoch,
+    seq: 1n,
+    appliedLsn: startLsn,
+    commitLsn: startLsn,
+    appliedCommitTimeUs: clockUs,
+    plannedLsn: 0n,
+    recovering: false,
+    dirty: CLEAN,
+    rollupsLive: false,
+    sourceId: first.side.source.sourceId,
+    sourceTimeline: first.side.source.timeline,
+  };
+  await copy.checkpoint.write(checkpoint);
+  failPoint('first-checkpoint');
+  return checkpoint;
+}
+
+/**
+ * Makes the slot, anew if there is one.
+ *
+ * @returns Where it starts, and a time of the source's clock before which everything lies before that.
+ */
+export async function makeSlot(
+  client: pg.Client,
+  options: PipelineOptions,
+  isThere: boolean,
+): Promise<{ startLsn: Lsn; clockUs: bigint }> {
+  const { slot: name, signal, onProgress, log } = options;
+  if (isThere) await dropSlot(client, name);
   // PostgreSQL makes a slot only when the transactions that write now have ended. Waited for here first, to say so.
   await waitForOlderTransactions(client, {
     signal,
@@ -235,20 +265,5 @@ async function firstCheckpoint(
   const [clock] = await pgRows(client, 'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us');
   const startLsn = await createSlot(client, name);
   failPoint('slot-made');
-  const checkpoint: Checkpoint = {
-    epoch: copy.fence.epoch,
-    seq: 1n,
-    appliedLsn: startLsn,
-    commitLsn: startLsn,
-    appliedCommitTimeUs: BigInt(clock?.['us'] ?? 0),
-    plannedLsn: 0n,
-    recovering: false,
-    dirty: CLEAN,
-    rollupsLive: false,
-    sourceId: first.side.source.sourceId,
-    sourceTimeline: first.side.source.timeline,
-  };
-  await copy.checkpoint.write(checkpoint);
-  failPoint('first-checkpoint');
-  return checkpoint;
+  return { startLsn, clockUs: BigInt(clock?.['us'] ?? 0) };
 }

@@ -110,6 +110,7 @@ export class Session {
           ),
         beforeTruncate: async ({ tables }) =>
           void (await Promise.all(tables.map(({ table }) => this.#loader.rest(table)))),
+        baseVersionOf: ({ table }) => prepared.states.get(tableLabel(table))?.baseVersion ?? 0n,
         afterTruncate: async ({ tables }) => tables.forEach(({ table }) => this.#loader.restart(table)),
       },
     });

@@ -1,5 +1,4 @@
 /** `millrace teardown`: removes what Millrace left in the source, so that it keeps no WAL for a copy nobody wants. */
-import { createInterface } from 'node:readline/promises';
 import { Command, Option } from '@commander-js/extra-typings';
 import type { Client } from 'pg';
 import type { Config } from '../../config/options.ts';
@@ -10,6 +9,7 @@ import { chIdent } from '../../model/quote.ts';
 import { connectPostgres } from '../../source/connection.ts';
 import { dropPublication } from '../../source/publication.ts';
 import { dropSlot } from '../../source/slot.ts';
+import { confirm } from '../confirm.ts';
 import { openContext } from '../context.ts';
 import { renderJson } from '../print.ts';
 
@@ -60,13 +60,4 @@ async function dropOwnPublication(client: Client, name: string): Promise<Publica
 function describe(done: { slotDropped: boolean; publication: Publication; copyDropped: boolean }): string {
   const slot = done.slotDropped ? 'slot dropped' : 'there was no slot';
   return [slot, `publication ${done.publication}`, ...(done.copyDropped ? ['copy dropped'] : [])].join(', ');
-}
-
-/** Asks on the terminal. @throws {AppError} `CANCELLED` unless the answer is yes, or nobody can be asked. */
-async function confirm(question: string): Promise<void> {
-  if (!process.stdin.isTTY) throw new AppError('USAGE', 'nobody can be asked here: add --yes');
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`${question} Type yes: `);
-  terminal.close();
-  if (answer.trim() !== 'yes') throw new AppError('CANCELLED', 'not confirmed');
 }

@@ -1,0 +1,33 @@
+/**
+ * The end of a table's resync: rows that the copy still has from before and that were neither loaded again nor changed
+ * since are gone in the source. They get a tombstone under the version of the loaded rows. May be repeated.
+ */
+import { type Patience, untilDone } from '../destination/landing.ts';
+import { tableNames } from '../destination/ddl.ts';
+import type { TableState } from '../destination/table-state.ts';
+import { chIdent } from '../model/quote.ts';
+import type { Copy } from './copy.ts';
+import type { TableLayout } from './table-batch.ts';
+
+/** Ends the ghosts of a table that is consistent now; nothing to do after a first load. */
+export async function endGhosts(
+  copy: Copy,
+  layout: TableLayout,
+  { state, patience }: { state: TableState; patience: Patience },
+): Promise<void> {
+  if (state.baseVersion === 0n) return;
+  const { mirror } = tableNames(copy.names, layout.table.target);
+  const ghosts = `(SELECT * FROM ${mirror} FINAL WHERE _deleted = 0 AND _version < {base:UInt64})`;
+  const ended = 'SELECT * REPLACE({base:UInt64} AS _version, 1 AS _deleted)';
+  const insert = async (sql: string): Promise<void> => {
+    const params = { base: String(state.baseVersion), us: String(state.baseTimeUs) };
+    const options = { params, settings: copy.fence.settings('resync'), signal: patience.signal };
+    await untilDone(() => copy.clickhouse.command(sql, options), { ...patience, what: `the end of ${state.table}` });
+  };
+  // The history first: once the mirror has the tombstones, nothing tells any more which rows they were for.
+  if (layout.history) {
+    const history = `${chIdent(copy.names.database)}.${chIdent(`${layout.table.target}_history`)}`;
+    await insert(`INSERT INTO ${history} ${ended}, fromUnixTimestamp64Micro({us:Int64}, 'UTC') FROM ${ghosts}`);
+  }
+  await insert(`INSERT INTO ${mirror} ${ended} FROM ${ghosts}`);
+}

@@ -1,0 +1,145 @@
+/**
+ * Makes the next start load tables again, in place: readers keep the rows they have until the new ones are there.
+ *
+ *   fence raised ─► (new slot) ─► states: waiting, base version ─► checkpoint: rollups to be built
+ *
+ * The checkpoint comes last: a resync that is cut short is found at the next start as what it was to repair, and done
+ * again. Loaded rows carry the base version: above everything that was streamed before it, below everything that will
+ * be. Rows that are neither loaded again nor streamed get tombstones when the table is consistent (ghosts.ts).
+ */
+import type pg from 'pg';
+import { CLEAN, type Checkpoint } from '../destination/checkpoint.ts';
+import { chIdent } from '../model/quote.ts';
+import { migrateClickHouse } from '../destination/schema.ts';
+import { newTableState } from '../destination/table-state.ts';
+import { AppError } from '../model/errors.ts';
+import { tableLabel } from '../model/table.ts';
+import { readTables } from '../source/catalog.ts';
+import { connectPostgres } from '../source/connection.ts';
+import { lockStart } from '../source/start-lock.ts';
+import type { Copy } from './copy.ts';
+import { checkpointFacts, gatherCopy, gatherSource, sourceFacts, type SourceSide } from './facts.ts';
+import { readKnownTables } from './known-tables.ts';
+import type { PipelineOptions } from './options.ts';
+import { layoutsOf, makeSlot, makeTables, writtenTables } from './prepare.ts';
+import { decide, type Decision } from './recovery.ts';
+import type { TableLayout } from './table-batch.ts';
+
+/** What will be loaded again, and from where on. */
+export interface Resync {
+  /** `schema.table` in the source. */
+  readonly tables: readonly string[];
+  /** Why the whole copy has to be loaded; empty when it was only asked for. */
+  readonly why: string;
+  /** The slot was made anew: changes between the old and the new position are seen by their result only. */
+  readonly hasNewSlot: boolean;
+  /** The copy held later positions than the source has: its tables were emptied first. */
+  readonly isEmptied: boolean;
+  readonly lsn: bigint;
+}
+
+/**
+ * Prepares a resync. Nothing is loaded before the next start of the pipeline.
+ *
+ * @param wanted `schema.table`; empty: all.
+ * @throws {AppError} `SLOT_BUSY` while a pipeline runs; `USAGE` for tables that are not copied, or when single tables
+ *   are asked for and the whole copy has to be loaded; the refusals of recovery.ts.
+ */
+export async function resync(copy: Copy, options: PipelineOptions, wanted: readonly string[]): Promise<Resync> {
+  const client = await connectPostgres(options.postgresUrl);
+  try {
+    return await resyncOn(client, copy, { options, wanted });
+  } finally {
+    await client.end();
+  }
+}
+
+async function resyncOn(
+  client: pg.Client,
+  copy: Copy,
+  { options, wanted }: { options: PipelineOptions; wanted: readonly string[] },
+): Promise<Resync> {
+  const ticket = await lockStart(client, options.slot);
+  const before = await readKnownTables(copy);
+  const tables = await readTables(client, { include: options.includeTables, exclude: options.excludeTables });
+  const { layouts, adSchema } = layoutsOf(tables, before.adSchema);
+  const side = await gatherSource(client, options, ticket);
+  const facts = await gatherCopy(copy, layouts, { ...before, withVersions: true });
+  const { checkpoint } = before;
+  const source = sourceFacts(side, checkpoint);
+  const decision = decide({ checkpoint: checkpointFacts(checkpoint), slot: side.slot, source, copy: facts });
+  const chosen = chosenTables(layouts, wanted, decision);
+  await migrateClickHouse(copy.clickhouse, copy.names, { adSchema, url: options.clickhouseUrl, again: true });
+  await copy.fence.raise(ticket, checkpoint?.epoch ?? 0n);
+  await makeTables(copy, layouts, { isFirst: false, adSchema });
+  const latest = await copy.checkpoint.read();
+  if (latest === null) throw new AppError('USAGE', 'there is no copy yet: start it with `millrace run`');
+  const next = await nextCheckpoint(client, copy, { latest, decision, side, options, chosen });
+  const isEmptied = (facts.newestVersion ?? 0n) >= next.commitLsn;
+  if (isEmptied) await empty(copy, chosen);
+  await writeStates(copy, chosen, next);
+  await copy.checkpoint.write(next);
+  const labels = chosen.map(({ table }) => tableLabel(table));
+  const why = decision.kind === 'resync' ? decision.why : '';
+  return { tables: labels, why, hasNewSlot: decision.kind === 'resync', isEmptied, lsn: next.appliedLsn };
+}
+
+/** The tables to load. @throws {AppError} when that cannot be done. */
+function chosenTables(layouts: readonly TableLayout[], wanted: readonly string[], decision: Decision): TableLayout[] {
+  if (decision.kind === 'refuse') throw new AppError(decision.code, decision.why);
+  if (decision.kind === 'first start' || decision.kind === 'remake slot')
+    throw new AppError('USAGE', 'there is no copy yet: start it with `millrace run`');
+  const strange = wanted.find((name) => !layouts.some(({ table }) => tableLabel(table) === name));
+  if (strange !== undefined) throw new AppError('USAGE', `${strange} is not copied: write schema.table`);
+  if (decision.kind === 'resync' && wanted.length > 0)
+    throw new AppError('USAGE', `the whole copy has to be loaded again, name no tables: ${decision.why}`);
+  return layouts.filter(({ table }) => wanted.length === 0 || wanted.includes(tableLabel(table)));
+}
+
+/** Where the copy stands afterwards: at the new slot's start, or where it stood. */
+async function nextCheckpoint(
+  client: pg.Client,
+  copy: Copy,
+  job: {
+    latest: Checkpoint;
+    decision: Decision;
+    side: SourceSide;
+    options: PipelineOptions;
+    chosen: readonly TableLayout[];
+  },
+): Promise<Checkpoint> {
+  const { latest, decision, side, options, chosen } = job;
+  const fresh = { epoch: copy.fence.epoch, seq: latest.seq + 1n };
+  const rebuilt = { plannedLsn: 0n, recovering: false, dirty: CLEAN, rollupsLive: false };
+  const isCounted = chosen.some(({ role }) => role.kind !== 'plain');
+  if (decision.kind !== 'resync') return { ...latest, ...fresh, ...(isCounted ? rebuilt : {}) };
+  const { startLsn, clockUs } = await makeSlot(client, options, side.slot !== null);
+  const place = { appliedLsn: startLsn, commitLsn: startLsn, appliedCommitTimeUs: clockUs };
+  return { ...latest, ...fresh, ...rebuilt, ...place, sourceTimeline: side.source.timeline };
+}
+
+/** Versions of a later time than the source's own would win over everything that is loaded. */
+async function empty(copy: Copy, chosen: readonly TableLayout[]): Promise<void> {
+  const names = new Set(chosen.flatMap(writtenTables));
+  names.delete('campaign_hourly');
+  for (const name of names) {
+    const table = `${chIdent(copy.names.database)}.${chIdent(name)}`;
+    const settings = { ...copy.fence.settings('resync'), mutations_sync: 1 };
+    await copy.clickhouse.command(`ALTER TABLE ${table} DELETE WHERE ${copy.fence.condition}`, { settings });
+  }
+}
+
+/** Just below the next transaction's versions: what was applied is older, what is streamed from here on is newer. */
+async function writeStates(copy: Copy, chosen: readonly TableLayout[], next: Checkpoint): Promise<void> {
+  const states = await copy.tables.readTables();
+  for (const { table } of chosen) {
+    const known = states.get(tableLabel(table)) ?? newTableState(table);
+    const base = { baseVersion: next.commitLsn - 1n, baseTimeUs: next.appliedCommitTimeUs };
+    await copy.tables.writeTable({
+      ...newTableState(table),
+      ...base,
+      generation: known.generation + 1,
+      rowsEstimated: known.rowsEstimated,
+    });
+  }
+}
