@@ -29,6 +29,7 @@ zombie: { victim: 'process', text: 'SIGSTOP, another process takes over, then SI
   'clock-jump': { victim: 'process', text: 'its clock jumps by hours or days', holdMs: INSTANT, detail: 'none', weight: 1 },
   'clickhouse-kill': { victim: 'clickhouse', text: 'SIGKILL, then a restart', holdMs: [0, 500], detail: 'none', weight: 4 },
   'clickhouse-disk': { victim: 'clickhouse', text: 'a table finds too little disk space', holdMs: [150, 900], detail: 'table', weight: 2 },
+  'clickhouse-full': { victim: 'clickhouse', text: 'its file system is full (where one can be mounted)', holdMs: [150, 900], detail: 'none', weight: 2 },
   'clickhouse-parts': { victim: 'clickhouse', text: 'a table has too many parts', holdMs: [150, 900], detail: 'table', weight: 2 },
   'clickhouse-read-only': { victim: 'clickhouse', text: 'a table is read-only', holdMs: [150, 900], detail: 'table', weight: 2 },
   'clickhouse-kill-query': { victim: 'clickhouse', text: 'KILL QUERY of whatever of ours runs', holdMs: [200, 800], detail: 'none', weight: 2 },

@@ -76,6 +76,7 @@ async function onProcess({ kind, holdMs, detail }: PlannedFault, { lab, pipeline
 
 async function onClickHouse(fault: PlannedFault, { lab }: Targets): Promise<boolean> {
   if (fault.kind === 'clickhouse-kill-query') return await killQueries(lab, fault.holdMs);
+  if (fault.kind === 'clickhouse-full') return await fillDisk(lab, fault.holdMs);
   if (fault.kind !== 'clickhouse-kill') return await refuse(lab, fault);
   await lab.killClickHouse();
   await sleep(fault.holdMs);
@@ -115,6 +116,17 @@ async function ignoringAbsence(statement: Promise<unknown>): Promise<void> {
     if (error instanceof AppError && NOT_THERE.has(Number(error.details['clickhouseCode']))) return;
     throw error;
   }
+}
+
+async function fillDisk({ clickhouseDisk: disk }: Lab, holdMs: number): Promise<boolean> {
+  if (disk === null) return false;
+  try {
+    await disk.fill();
+    await sleep(holdMs);
+  } finally {
+    await disk.empty();
+  }
+  return true;
 }
 
 /** Kills what runs on behalf of the pipeline, again and again. */

@@ -17,6 +17,7 @@ import { startAudit } from './audit.ts';
 import type { CopySide } from './compare.ts';
 import { openProxy, type Proxy } from './proxy.ts';
 import { DOCUMENT_TABLE, FIRST_ROWS } from './random-sessions.ts';
+import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 import { until } from './until.ts';
 
 /** Slot, and so the pipeline's name. */
@@ -54,19 +55,22 @@ export class Lab implements AsyncDisposable {
   readonly copy: CopySide;
   readonly postgresProxy: Proxy;
   readonly clickhouseProxy: Proxy;
+  /** Where ClickHouse has its data; null where nothing can be mounted. */
+  readonly clickhouseDisk: SmallDisk | null;
   #postgres: EmbeddedPostgres;
   #clickhouse: EmbeddedClickHouse;
 
   private constructor(
     directory: string,
     engines: { postgres: EmbeddedPostgres; clickhouse: EmbeddedClickHouse },
-    proxies: { postgres: Proxy; clickhouse: Proxy },
+    beside: { proxies: { postgres: Proxy; clickhouse: Proxy }; disk: SmallDisk | null },
   ) {
     this.directory = directory;
     this.#postgres = engines.postgres;
     this.#clickhouse = engines.clickhouse;
-    this.postgresProxy = proxies.postgres;
-    this.clickhouseProxy = proxies.clickhouse;
+    this.postgresProxy = beside.proxies.postgres;
+    this.clickhouseProxy = beside.proxies.clickhouse;
+    this.clickhouseDisk = beside.disk;
     this.copy = {
       client: new ClickHouse(engines.clickhouse.url, { applicationName: 'chaos', settings: SMALL_QUERIES }),
       ...NAMES,
@@ -80,12 +84,22 @@ export class Lab implements AsyncDisposable {
    */
   static async open(directory: string, signal: AbortSignal): Promise<Lab> {
     await makeDirectory(join(directory, 'log'));
+    const disk = await mountSmallDisk(join(places(directory).clickhouse.dataDir, 'data'));
+    try {
+      return await Lab.#start(directory, disk, signal);
+    } catch (error) {
+      await disk?.unmount();
+      throw error;
+    }
+  }
+
+  static async #start(directory: string, disk: SmallDisk | null, signal: AbortSignal): Promise<Lab> {
     const [postgres, clickhouse] = await Promise.all([
       startPostgres({ ...places(directory).postgres, signal }),
       startClickHouse({ ...places(directory).clickhouse, signal }),
     ]);
     const proxies = { postgres: await openProxy(postgres.url), clickhouse: await openProxy(clickhouse.url) };
-    const lab = new Lab(directory, { postgres, clickhouse }, proxies);
+    const lab = new Lab(directory, { postgres, clickhouse }, { proxies, disk });
     await lab.withSource(async (client) => {
       await client.query(await readFile(join(sqlDirectory('postgres'), 'V1__create_schema.sql'), 'utf8'));
       await client.query(DOCUMENT_TABLE);
@@ -174,6 +188,7 @@ export class Lab implements AsyncDisposable {
 
   /** Removes everything. After the end only. */
   async remove(): Promise<void> {
+    await this.clickhouseDisk?.unmount();
     await rm(this.directory, { recursive: true, force: true });
   }
 }
