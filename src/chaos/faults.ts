@@ -9,6 +9,7 @@ import { type Lab, NAMES } from './lab.ts';
 import type { PipelineChild } from './pipeline-child.ts';
 import type { PlannedFault } from './plan.ts';
 import type { Proxy } from './proxy.ts';
+import { until } from './until.ts';
 
 /** What can be broken. */
 export interface Targets {
@@ -27,6 +28,8 @@ export interface Injected {
 const FAIL_POINT_MS = 6_000;
 /** How long it runs before it is stopped, to die while it stops, ms. */
 const BEFORE_STOP_MS = 2_000;
+/** How long another process may take to take over, ms. */
+const TAKE_OVER_MS = 60_000;
 /** Between two looks for queries to kill, ms. */
 const KILL_POLL_MS = 15;
 /** ClickHouse's UNKNOWN_DATABASE, UNKNOWN_TABLE. */
@@ -60,7 +63,15 @@ const BY_VICTIM: Record<Victim, (fault: PlannedFault, targets: Targets) => Promi
 
 async function onProcess({ kind, holdMs, detail }: PlannedFault, { lab, pipeline }: Targets): Promise<boolean> {
   const wasRunning = pipeline.isRunning;
-  if (kind === 'zombie') return await pipeline.replace(holdMs, async () => void (await endSessions(lab)));
+  if (kind === 'zombie') {
+    let ended: string[] = [];
+    return await pipeline.replace(holdMs, {
+      end: async () => {
+        ended = await endSessions(lab);
+      },
+      isFollowed: () => untilFollowed(lab, ended),
+    });
+  }
   if (kind === 'fail-point') {
     await pipeline.restart('SIGKILL', 0, detail);
     if (FAIL_POINT_TABLE[detail.split(':')[0] as FailPoint].on !== 'stop')
@@ -145,7 +156,7 @@ async function killQueries(lab: Lab, holdMs: number): Promise<boolean> {
 
 async function onPostgres({ kind, holdMs }: PlannedFault, { lab }: Targets): Promise<boolean> {
   if (kind === 'postgres-terminate') {
-    return await endSessions(lab);
+    return (await endSessions(lab)).length > 0;
   }
   await lab.crashPostgres();
   await sleep(holdMs);
@@ -153,15 +164,28 @@ async function onPostgres({ kind, holdMs }: PlannedFault, { lab }: Targets): Pro
   return true;
 }
 
-/** Ends the pipeline's sessions on the source, the walsender among them. Returns whether there were any. */
-async function endSessions(lab: Lab): Promise<boolean> {
+/** Waits until some process streams from the slot, through a session that is none of those. */
+async function untilFollowed(lab: Lab, ended: readonly string[]): Promise<void> {
+  const isFollowed = async (): Promise<void> => {
+    const rows = await lab.onPostgres(async (client) =>
+      pgRows(client, 'SELECT 1 FROM pg_replication_slots WHERE active_pid IS NOT NULL AND active_pid <> ALL($1)', [
+        ended,
+      ]),
+    );
+    if (rows.length === 0) throw new Error('nobody streams yet');
+  };
+  await until(isFollowed, { what: 'another process to take over', timeoutMs: TAKE_OVER_MS });
+}
+
+/** Ends the pipeline's sessions on the source, the walsender among them. Returns their pids. */
+async function endSessions(lab: Lab): Promise<string[]> {
   const ended = await lab.onPostgres(async (client) =>
     pgRows(
       client,
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'millrace%' AND application_name <> 'millrace traffic'`,
+      `SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'millrace%' AND application_name <> 'millrace traffic'`,
     ),
   );
-  return ended.length > 0;
+  return ended.map(({ pid }) => String(pid));
 }
 
 async function onNetwork(fault: PlannedFault, proxy: Proxy): Promise<boolean> {

@@ -39,7 +39,7 @@ const KEPT_LOG = 100_000;
 const ERROR_LINE = /\{"error":\{"code":"([A-Z_]+)","message":"([^"]*)[^\n]*\n$/;
 const SHORT_LOG = 10_000;
 /** How long a process that was replaced may take to find out, ms. */
-const ZOMBIE_MS = 30_000;
+const ZOMBIE_MS = 60_000;
 /** Between an end and the next start, ms. */
 const RESTART_MS = 50;
 
@@ -119,18 +119,20 @@ export class PipelineChild implements AsyncDisposable {
   /**
    * Stops it, lets another process take its place, and wakes it up: it has to find out and end.
    *
-   * @param endSessions Ends its sessions on the source, as the source does by itself after some silence.
+   * @param source What the source does meanwhile: it ends the sessions of the one that sleeps, as it would by itself
+   *   after some silence, and lets the other one in.
    * @returns Whether there was a process to replace.
    * @throws when the one that was replaced lives on.
    */
-  async replace(holdMs: number, endSessions: () => Promise<void>): Promise<boolean> {
+  async replace(holdMs: number, source: { end(): Promise<void>; isFollowed(): Promise<void> }): Promise<boolean> {
     const zombie = this.#child;
     if (zombie === null || !this.isRunning) return false;
     zombie.kill('SIGSTOP');
-    await endSessions();
+    await source.end();
     this.#zombies.add(zombie);
     this.#child = null;
     this.start();
+    await source.isFollowed();
     await sleep(holdMs);
     zombie.kill('SIGCONT');
     if (await endsWithin(zombie, ZOMBIE_MS)) return true;

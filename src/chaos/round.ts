@@ -39,6 +39,8 @@ export class Stuck extends Error {}
 
 /** How long the copy may take to catch up, ms. */
 const CATCH_UP_MS = 240_000;
+/** Traffic ends after so long, also where a fault takes longer to be over, ms. */
+const MAX_TRAFFIC_MS = 8_000;
 /** Between two looks at the copy, ms. */
 const POLL_MS = 50;
 /** Events above which half of them are deleted before a round: the rounds stay short. */
@@ -98,7 +100,7 @@ async function disturb(
       ratePerSecond: plan.trafficRate,
       eventsOnly: plan.isFresh,
     },
-    AbortSignal.any([stop.signal, stage.signal]),
+    AbortSignal.any([stop.signal, stage.signal, AbortSignal.timeout(MAX_TRAFFIC_MS)]),
   );
   // A failure of the traffic is thrown below, where it is waited for.
   running.catch(() => undefined);
