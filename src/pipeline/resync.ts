@@ -3,8 +3,8 @@
  *
  *   fence raised ─► (new slot) ─► states: waiting, base version ─► checkpoint: rollups to be built
  *
- * The checkpoint comes last: a resync that is cut short is found at the next start as what it was to repair, and done
- * again. Loaded rows carry the base version: above everything that was streamed before it, below everything that will
+ * Beside a new slot the checkpoint comes last: a resync that is cut short is found at the next start as what it was to
+ * repair, and done again. Without one it comes first: rollups are rebuilt once too often rather than not at all. Loaded rows carry the base version: above everything that was streamed before it, below everything that will
  * be. Rows that are neither loaded again nor streamed get tombstones when the table is consistent (ghosts.ts).
  */
 import type pg from 'pg';
@@ -77,11 +77,13 @@ async function resyncOn(
   const next = await nextCheckpoint(client, copy, { latest, decision, side, options, chosen });
   const isEmptied = (facts.newestVersion ?? 0n) >= next.commitLsn;
   if (isEmptied) await empty(copy, chosen);
+  const hasNewSlot = decision.kind === 'resync';
+  if (!hasNewSlot) await copy.checkpoint.write(next);
   await writeStates(copy, chosen, next);
-  await copy.checkpoint.write(next);
+  if (hasNewSlot) await copy.checkpoint.write(next);
   const labels = chosen.map(({ table }) => tableLabel(table));
   const why = decision.kind === 'resync' ? decision.why : '';
-  return { tables: labels, why, hasNewSlot: decision.kind === 'resync', isEmptied, lsn: next.appliedLsn };
+  return { tables: labels, why, hasNewSlot, isEmptied, lsn: next.appliedLsn };
 }
 
 /** The tables to load. @throws {AppError} when that cannot be done. */
@@ -120,8 +122,10 @@ async function nextCheckpoint(
 
 /** Versions of a later time than the source's own would win over everything that is loaded. */
 async function empty(copy: Copy, chosen: readonly TableLayout[]): Promise<void> {
-  const names = new Set(chosen.flatMap(writtenTables));
-  names.delete('campaign_hourly');
+  const written = [...new Set(chosen.flatMap(writtenTables))].filter((name) => name !== 'campaign_hourly');
+  const mirrors = new Set(chosen.map(({ table }) => table.target));
+  // Mirrors last: it is by their versions that one that was cut short is known.
+  const names = written.toSorted((a, b) => Number(mirrors.has(a)) - Number(mirrors.has(b)));
   for (const name of names) {
     const table = `${chIdent(copy.names.database)}.${chIdent(name)}`;
     const settings = { ...copy.fence.settings('resync'), mutations_sync: 1 };
