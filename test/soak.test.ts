@@ -88,7 +88,7 @@ test('a chart names its lines, its unit and its limit, and lies within its paper
       const [, points = ''] = /points="([^"]*)"/.exec(svg) ?? [];
       for (const point of points.split(' ')) {
         const [x = Number.NaN, y = Number.NaN] = point.split(',').map(Number);
-        expect(x >= 70 && x <= 844 && y >= 56 && y <= 240).toBe(true);
+        expect(x >= 70 && x <= 844 && y >= 72 && y <= 260).toBe(true);
       }
     }),
     { numRuns: 30 },

@@ -20,12 +20,12 @@ export interface Chart {
 }
 
 const WIDTH = 860;
-const HEIGHT = 280;
-const PLOT = { left: 70, right: 16, top: 56, bottom: 40 } as const;
+const HEIGHT = 300;
+const PLOT = { left: 70, right: 16, top: 72, bottom: 40 } as const;
 const PLOT_WIDTH = WIDTH - PLOT.left - PLOT.right;
 const PLOT_HEIGHT = HEIGHT - PLOT.top - PLOT.bottom;
 /** More points than that are not told apart at this width: of each group the lowest and the highest are drawn. */
-const MAX_POINTS = 2 * PLOT_WIDTH;
+const MAX_POINTS = PLOT_WIDTH;
 const TICKS = 5;
 
 /** Colours that differ in lightness too (after Okabe and Ito). */
@@ -65,7 +65,7 @@ export function lineChart(chart: Chart): string {
     }),
     ...(chart.limit === undefined ? [] : [`<path class="limit" d="M${PLOT.left} ${y(chart.limit.y)}h${PLOT_WIDTH}"/>`]),
     ...legend(chart),
-    `<text x="12" y="${PLOT.top - 8}">${escaped(chart.unit)}</text>`,
+    `<text x="${WIDTH - PLOT.right}" y="22" text-anchor="end">${escaped(chart.unit)}</text>`,
   ];
   const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(chart.title)}">`;
   return `${head}\n  <style>${STYLE}\n  </style>\n  ${parts.join('\n  ')}\n</svg>\n`;
@@ -93,17 +93,19 @@ function xAxis(xMax: number, x: (value: number) => number): string[] {
   ];
 }
 
-/** Names beside their colours, in one row below the title. */
+/** Names beside their colours, in up to two rows below the title. */
 function legend({ series, limit, spans }: Chart): string[] {
   const entries = [
     ...series.map(({ name }, i) => ({ name, mark: `<rect width="14" height="4" y="-6" fill="${colour(i)}"/>` })),
     ...(limit === undefined ? [] : [{ name: limit.name, mark: '<path class="limit" d="M0 -4h14"/>' }]),
     ...(spans === undefined ? [] : [{ name: spans.name, mark: '<rect class="span" width="14" height="11" y="-10"/>' }]),
   ];
-  let at = PLOT.left;
+  let [x, y] = [PLOT.left as number, 42];
   return entries.map(({ name, mark }) => {
-    const item = `<g transform="translate(${at} 42)">${mark}<text x="20">${escaped(name)}</text></g>`;
-    at += 44 + name.length * 6.6;
+    const width = 36 + name.length * 7;
+    if (x + width > WIDTH) [x, y] = [PLOT.left, y + 18];
+    const item = `<g transform="translate(${x} ${y})">${mark}<text x="20">${escaped(name)}</text></g>`;
+    x += width;
     return item;
   });
 }
