@@ -208,3 +208,25 @@ test('an undamaged copy is equal under traffic, every time, and the result is ke
     expect(last).toEqual(found);
   }
 });
+
+test('a row stored under a version above the position is told; deleted there, it can be repaired', async () => {
+  await plant([
+    'INSERT INTO db.clicks SELECT id, campaign_id, created_at, 4611686018427387904, 0 FROM db.clicks FINAL WHERE id = 200',
+  ]);
+  const found = await verify(optionsOf({ repair: true }));
+  expect(told(found)).toEqual(['public.clicks 200 ahead']);
+  expect(found).toMatchObject({ verdict: 'different', differing: 1, repaired: 0 });
+  await plant(['ALTER TABLE db.clicks DELETE WHERE id = 200']);
+  expect((await verify(optionsOf({ repair: true, only: ['public.clicks'] }))).verdict).toBe('repaired');
+});
+
+test('a verification that is stopped leaves no clones, and the pipeline goes on', async () => {
+  const controller = new AbortController();
+  const stopped = verify(optionsOf({ signal: controller.signal, onProgress: ({ stage }) => {
+    if (stage === 'comparing') controller.abort();
+  } })); // prettier-ignore
+  await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
+  const clones = await ch.client.rows(`SELECT 1 FROM system.databases WHERE name = '${ch.internal}_verify'`);
+  expect(clones).toEqual([]);
+  expect((await verify(optionsOf())).verdict).toBe('equal');
+});

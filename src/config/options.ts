@@ -47,6 +47,13 @@ export const OPTIONS = {
     absent: 'the embedded PostgreSQL',
     text: 'The source, for example postgres://user:password@host:5432/database.',
   },
+  replicaUrl: {
+    group: 'Connections',
+    kind: { type: 'url', protocols: ['postgres:', 'postgresql:'] },
+    default: null,
+    absent: 'the source itself',
+    text: 'A standby of the source, from which `millrace verify` reads rows.',
+  },
   clickhouseUrl: {
     group: 'Connections',
     kind: { type: 'url', protocols: ['http:', 'https:'] },

@@ -20,7 +20,7 @@ export interface Position {
   readonly lsn: Lsn;
   /** µs since 1970; 0 when nothing was streamed yet. */
   readonly commitTimeUs: bigint;
-  /** How long the pipeline applied nothing. */
+  /** How long the pipeline applied nothing, at the longest of all attempts. */
   readonly heldMs: number;
   /** Requests it took. */
   readonly attempts: number;
@@ -55,10 +55,12 @@ const PAUSE_MS = 100;
  * @throws {AppError} `VERIFY_REFUSED` when the pipeline refuses again and again, or does not answer.
  */
 export async function takePosition(options: PositionOptions): Promise<Position> {
+  let heldMs = 0;
   for (let attempt = 1; ; attempt++) {
     const answer = await ask(options);
+    heldMs = Math.max(heldMs, answer.heldMs);
     if (answer.kind === 'cloned') {
-      const { lsn, commitTimeUs, heldMs, tables } = answer;
+      const { lsn, commitTimeUs, tables } = answer;
       return { lsn, commitTimeUs, heldMs, attempts: attempt, tables: new Set(tables) };
     }
     await options.reader.dropSnapshot();
@@ -81,7 +83,8 @@ async function ask(options: PositionOptions): Promise<Answer> {
     await send(control, { kind: 'snapshot', id, snapshot });
     return await awaitAnswer(options, id);
   } catch (error) {
-    await send(control, { kind: 'release', id });
+    // It goes on by itself when this does not come through.
+    await Promise.allSettled([send(control, { kind: 'release', id })]);
     throw error;
   } finally {
     await store.writeRequest(id, false);

@@ -26,6 +26,8 @@ export interface TableFile {
 }
 
 const QUERY_CANCELED = '57014';
+const UNDEFINED_TABLE = '42P01';
+const UNDEFINED_COLUMN = '42703';
 
 /** Sessions of one verification; the snapshot is taken and given up as often as needed. */
 export class SourceReader implements AsyncDisposable {
@@ -137,11 +139,14 @@ export class SourceReader implements AsyncDisposable {
       return rows as Row[];
     } catch (error) {
       this.#options.signal.throwIfAborted();
-      if ((error as { code?: unknown }).code === QUERY_CANCELED) return null;
+      const { code } = error as { code?: unknown };
+      if (code === QUERY_CANCELED) return null;
+      if (code === UNDEFINED_TABLE || code === UNDEFINED_COLUMN)
+        throw new AppError('TABLE_UNSUITABLE', 'it was altered or dropped while it was compared', { cause: error });
       throw postgresError(error, 'PostgreSQL refused a query');
     } finally {
-      // A session that is gone has no transaction to end, and its error is on its way already.
-      await client.query('ROLLBACK').catch((error: unknown) => postgresError(error, 'the end of a transaction'));
+      // A session that is gone has no transaction to end: its error is on its way already.
+      await Promise.allSettled([client.query('ROLLBACK')]);
     }
   }
 

@@ -34,9 +34,8 @@ export function verifyCommand() {
     .option('--tables <patterns>', 'compare these tables only: schema.table with *, comma-separated', patterns, [])
     .option('--repair', 'read differing rows again from the source, and compute differing buckets again')
     .addOption(
-      number('--max-load <number>', 'connections that read at the same time, and threads in ClickHouse').default(2),
+      number('--max-load <number>', 'connections that read at the same time, and threads in ClickHouse', 32).default(2),
     )
-    .option('--replica-url <url>', 'a standby of the source to read rows from')
     .addOption(
       number('--statement-timeout <seconds>', 'a query on the source that takes longer is divided').default(30),
     )
@@ -59,7 +58,6 @@ interface Flags {
   readonly tables: readonly string[];
   readonly repair?: true;
   readonly maxLoad: number;
-  readonly replicaUrl?: string;
   readonly statementTimeout: number;
   readonly wait: number;
   readonly limit: number;
@@ -72,7 +70,7 @@ async function run(context: Context, flags: Flags): Promise<Verification> {
   const options: Omit<VerifyOptions, 'signal'> = {
     postgresUrl: endpoints.postgres,
     clickhouseUrl: endpoints.clickhouse,
-    replicaUrl: flags.replicaUrl ?? null,
+    replicaUrl: config.replicaUrl,
     names: { database: config.database, internal: config.internalDatabase },
     slot: config.slot,
     patterns: { include: config.includeTables, exclude: config.excludeTables },
@@ -97,10 +95,11 @@ async function readLast({ config, endpoints }: Context): Promise<Verification> {
   return found;
 }
 
-/** An option with a whole number from 1 on. */
-function number<const Name extends string>(flags: Name, text: string) {
+/** An option with a whole number from 1 to `max`. */
+function number<const Name extends string>(flags: Name, text: string, max = 9_999_999) {
   return new Option(flags, text).argParser((value) => {
-    if (!/^[1-9]\d{0,6}$/.test(value)) throw new InvalidArgumentError('It must be a whole number from 1 on.');
+    if (!/^[1-9]\d{0,6}$/.test(value) || Number(value) > max)
+      throw new InvalidArgumentError(`It must be a whole number from 1 to ${max}.`);
     return Number(value);
   });
 }
