@@ -10,6 +10,7 @@ import { connectPostgres, pgRows } from '../src/source/connection.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { temporaryClickHouse, type TemporaryClickHouse, type TemporaryPostgres } from './support/databases.ts';
 import { startPipeline } from './support/pipeline.ts';
+import { presentWriter } from './support/plant.ts';
 import { waitFor } from './support/wait.ts';
 
 async function send(client: pg.Client, message: ControlMessage): Promise<void> {
@@ -171,7 +172,8 @@ test('what was damaged is repaired, and followed as if nothing had been', async 
   const store = storeOf(pg, ch);
   for (const [name, { sql, repairs }] of Object.entries(DAMAGE)) {
     await pipeline.caughtUp();
-    for (const statement of sql(ch)) await ch.client.command(statement);
+    const settings = await presentWriter(ch, pg.database);
+    for (const statement of sql(ch)) await ch.client.command(statement, { settings });
     expect(await adDifferences(pg, ch), `shows: ${name}`).not.toEqual([]);
     const id = randomUUID();
     await store.writeRequest(id, true);
