@@ -8,11 +8,10 @@ import { type Patience, untilDone } from '../destination/landing.ts';
 import type { ChunkState } from '../destination/table-state.ts';
 import type { SourceTable } from '../model/table.ts';
 import { type ChunkPlan, planChunks } from '../source/chunks.ts';
-import { connectPostgres } from '../source/connection.ts';
 import type { Copy } from './copy.ts';
 import { failPoint } from './fail-points.ts';
 import { type ChunkOnItsWay, ChunkReader } from './load-chunk.ts';
-import { LoadConnection } from './load-connection.ts';
+import { LoadConnection, withLoadSession } from './load-connection.ts';
 import type { LoadStates } from './load-states.ts';
 import type { TableLayout } from './table-batch.ts';
 
@@ -85,20 +84,16 @@ class ChunkLoad {
       // Behind them may lie chunks of an earlier plan that had more of them, and died before the state said so.
       return found.slice(0, state.chunksTotal);
     }
-    return await untilDone(async () => {
-      const client = await connectPostgres(url, { applicationName: 'millrace load' });
-      try {
-        const plan = await this.#plan(client, this.#layout.table, chunkRows);
-        const chunks = plan.chunks.map((chunk, i) => ({ ...chunk, chunk: i, rows: 0, done: false }));
-        await copy.tables.writeChunks(state.table, state.generation, chunks, patience.signal);
-        failPoint('chunks-planned');
-        const planned = { phase: 'loading' as const, filenode: BigInt(plan.filenode), chunksTotal: chunks.length };
-        await this.#states.write({ ...state, ...planned, rowsEstimated: plan.estimatedRows ?? 0 });
-        return chunks;
-      } finally {
-        await client.end();
-      }
-    }, patience);
+    const plan = await untilDone(
+      () => withLoadSession(url, patience.signal, (client) => this.#plan(client, this.#layout.table, chunkRows)),
+      patience,
+    );
+    const chunks = plan.chunks.map((chunk, i) => ({ ...chunk, chunk: i, rows: 0, done: false }));
+    await untilDone(() => copy.tables.writeChunks(state.table, state.generation, chunks, patience.signal), patience);
+    failPoint('chunks-planned');
+    const planned = { phase: 'loading' as const, filenode: BigInt(plan.filenode), chunksTotal: chunks.length };
+    await this.#states.write({ ...state, ...planned, rowsEstimated: plan.estimatedRows ?? 0 });
+    return chunks;
   }
 
   /** Chunks of about `rows` rows, as many for each connection: a last one read alone leaves the others idle. */
@@ -120,7 +115,7 @@ class ChunkLoad {
       policies: this.#options.policiesOf(this.#layout),
       base: this.#states.of(this.#layout.table),
     });
-    const connection = new LoadConnection(this.#options.url);
+    const connection = new LoadConnection(this.#options.url, patience.signal);
     let landing: Promise<void> = Promise.resolve();
     try {
       for (let chunk = open.shift(); chunk !== undefined; chunk = open.shift()) {

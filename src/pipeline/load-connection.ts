@@ -1,19 +1,22 @@
-/** The session that one reader of the load copies with: opened when it is needed, and again after it was lost. */
+/** Sessions of the load. That of a reader is opened when it is needed, and again after it was lost. */
 import type pg from 'pg';
-import { connectPostgres } from '../source/connection.ts';
+import { connectPostgres, endConnection } from '../source/connection.ts';
 
 /** A session that may come and go. */
 export class LoadConnection {
   readonly #url: string;
+  readonly #signal: AbortSignal;
   #client: pg.Client | null = null;
 
-  constructor(url: string) {
+  /** @param signal Drops the session. */
+  constructor(url: string, signal: AbortSignal) {
     this.#url = url;
+    this.#signal = signal;
   }
 
   /** The open session. */
   async open(): Promise<pg.Client> {
-    this.#client ??= await connectPostgres(this.#url, { applicationName: 'millrace load' });
+    this.#client ??= await openLoadSession(this.#url, this.#signal);
     return this.#client;
   }
 
@@ -21,6 +24,24 @@ export class LoadConnection {
   async close(): Promise<void> {
     const client = this.#client;
     this.#client = null;
-    if (client !== null) await Promise.allSettled([client.end()]);
+    if (client !== null) await endConnection(client);
   }
+}
+
+/** Runs something in a session of its own, which the signal drops. */
+export async function withLoadSession<T>(
+  url: string,
+  signal: AbortSignal,
+  action: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = await openLoadSession(url, signal);
+  try {
+    return await action(client);
+  } finally {
+    await endConnection(client);
+  }
+}
+
+async function openLoadSession(url: string, signal: AbortSignal): Promise<pg.Client> {
+  return await connectPostgres(url, { applicationName: 'millrace load', signal });
 }

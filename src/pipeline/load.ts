@@ -19,12 +19,12 @@ import type { Lsn } from '../model/lsn.ts';
 import { mayPass } from '../model/passing.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { Log } from '../telemetry/log.ts';
-import { connectPostgres } from '../source/connection.ts';
-import { currentLsn, describeOlder, waitForOlderTransactions } from '../source/slot.ts';
+import { currentLsn, describeOlder, type OlderTransaction, waitForOlderTransactions } from '../source/slot.ts';
 import type { Copy } from './copy.ts';
 import { endGhosts } from './ghosts.ts';
 import { failPoint } from './fail-points.ts';
 import { loadChunks } from './load-chunks.ts';
+import { withLoadSession } from './load-connection.ts';
 import { type LoadProgress, LoadStates } from './load-states.ts';
 import { settleIncomplete } from './settle.ts';
 import type { TableLayout } from './table-batch.ts';
@@ -155,17 +155,15 @@ export class Loader {
 
   async #waitForOlder(): Promise<void> {
     const { signal } = this.#options.patience;
-    const client = await connectPostgres(this.#options.url, { applicationName: 'millrace load' });
+    const onWait = (older: readonly OlderTransaction[]): void => {
+      this.waitingFor = `older transactions of PostgreSQL: ${describeOlder(older)}`;
+    };
     try {
-      await waitForOlderTransactions(client, {
-        signal,
-        onWait: (older) => {
-          this.waitingFor = describeOlder(older);
-        },
-      });
+      await withLoadSession(this.#options.url, signal, (client) =>
+        waitForOlderTransactions(client, { signal, onWait }),
+      );
     } finally {
       this.waitingFor = '';
-      await client.end();
     }
   }
 
@@ -223,18 +221,9 @@ export class Loader {
   /** After the last chunk: open rows are completed, and the position is taken that the stream has to pass. */
   async #finish(layout: TableLayout): Promise<void> {
     await this.#settle(layout);
-    await untilDone(async () => {
-      const client = await connectPostgres(this.#options.url, { applicationName: 'millrace load' });
-      try {
-        await this.#states.write({
-          ...this.#states.of(layout.table),
-          phase: 'catching_up',
-          loadEndLsn: await currentLsn(client),
-        });
-      } finally {
-        await client.end();
-      }
-    }, this.#options.patience);
+    const { url, patience } = this.#options;
+    const loadEndLsn = await untilDone(() => withLoadSession(url, patience.signal, currentLsn), patience);
+    await this.#states.write({ ...this.#states.of(layout.table), phase: 'catching_up', loadEndLsn });
   }
 
   async #settle(layout: TableLayout): Promise<void> {

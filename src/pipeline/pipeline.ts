@@ -19,6 +19,8 @@ const FIRST_DELAY_MS = 200;
 const MAX_DELAY_MS = 10_000;
 /** A session that lasted so long counts as a success: the next wait is short again. */
 const STABLE_MS = 30_000;
+/** After the stop, the work in hand has 4 s and the last store 2 s (session.ts); then every statement ends, ms. */
+const LAST_STATEMENT_MS = 6_500;
 /** Attempts on a slot that is busy at the start: 3 s. */
 const BUSY_ATTEMPTS = 5;
 
@@ -30,7 +32,8 @@ const BUSY_ATTEMPTS = 5;
  * @throws {AppError} see `prepare` and the error table: those whose remedy is not `retry`.
  */
 export async function runPipeline(options: PipelineOptions): Promise<void> {
-  const copy = openCopy(options);
+  const statements = new AbortController();
+  const copy = openCopy(options, statements.signal);
   await using _ = copy.clickhouse;
   let latest = NOTHING_YET;
   const onProgress = (progress: PipelineProgress): void => {
@@ -40,24 +43,25 @@ export async function runPipeline(options: PipelineOptions): Promise<void> {
   await using wal = new WalWatch(options);
   await using __ = new Heartbeat({ copy, log: options.log, progress: () => latest, outlook: () => wal.outlook });
   const signal = AbortSignal.any([options.signal, wal.exceeded]);
-  const [outcome] = await Promise.allSettled([runSessions(copy, { ...options, signal, onProgress })]);
+  const [outcome] = await Promise.allSettled([runSessions(copy, { ...options, signal, onProgress }, statements)]);
   // Whatever else went wrong at the same moment: the source comes first.
   if (wal.exceeded.aborted && !options.signal.aborted) throw await wal.dropSlot();
   if (outcome.status === 'rejected') throw outcome.reason;
 }
 
-async function runSessions(copy: Copy, options: PipelineOptions): Promise<void> {
+/** @param statements Ends every statement to ClickHouse: none outlives the stop for long, whatever it waits for. */
+async function runSessions(copy: Copy, options: PipelineOptions, statements: AbortController): Promise<void> {
   const { signal, log } = options;
   let hasStreamed = false;
   for (let attempt = 1; !signal.aborted; attempt++) {
     const startedAt = performance.now();
     try {
-      const session = await openSession(copy, options);
+      const session = await untilStopped(signal, statements, 0, () => openSession(copy, options));
       hasStreamed = true;
-      await session.run();
+      await untilStopped(signal, statements, LAST_STATEMENT_MS, () => session.run());
       return;
     } catch (error) {
-      if (signal.aborted && isAbort(error)) return;
+      if (signal.aborted && (isAbort(error) || (error instanceof AppError && mayPass(error)))) return;
       if (!isRetryable(error, attempt, hasStreamed)) throw error;
       if (performance.now() - startedAt > STABLE_MS) attempt = 1;
       const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1));
@@ -68,6 +72,23 @@ async function runSessions(copy: Copy, options: PipelineOptions): Promise<void> 
         if (!isAbort(reason)) throw reason;
       });
     }
+  }
+}
+
+/** Runs something; from some time after the stop on, no statement to ClickHouse goes on. */
+async function untilStopped<T>(
+  signal: AbortSignal,
+  statements: AbortController,
+  delayMs: number,
+  action: () => Promise<T>,
+): Promise<T> {
+  const onStop = (): void => void setTimeout(() => statements.abort(), delayMs).unref();
+  if (signal.aborted) onStop();
+  else signal.addEventListener('abort', onStop, { once: true });
+  try {
+    return await action();
+  } finally {
+    signal.removeEventListener('abort', onStop);
   }
 }
 

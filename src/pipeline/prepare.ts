@@ -16,7 +16,7 @@ import type { Lsn } from '../model/lsn.ts';
 import { hasHistory, isAdSchema, isAdTable, roleOf } from '../model/roles.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import { readTables } from '../source/catalog.ts';
-import { connectPostgres, dropConnection, pgRows } from '../source/connection.ts';
+import { connectPostgres, endConnection, pgRows } from '../source/connection.ts';
 import { ensurePublication } from '../source/publication.ts';
 import { createSlot, describeOlder, dropSlot, waitForOlderTransactions } from '../source/slot.ts';
 import { lockStart } from '../source/start-lock.ts';
@@ -42,10 +42,10 @@ export interface Prepared extends AsyncDisposable {
   readonly sourceTimeline: number;
 }
 
-/** Opens the connection to the copy. The caller disposes of its `clickhouse`. */
-export function openCopy(options: PipelineOptions): Copy {
+/** Opens the connection to the copy. The caller disposes of its `clickhouse`. @param signal Ends every statement; default: the stop. */
+export function openCopy(options: PipelineOptions, signal = options.signal): Copy {
   const names: Names = { database: options.database, internal: options.internalDatabase };
-  const clickhouse = new ClickHouse(options.clickhouseUrl);
+  const clickhouse = new ClickHouse(options.clickhouseUrl, { signal });
   const fence = new Fence(clickhouse, names, options.slot);
   return {
     clickhouse,
@@ -64,20 +64,17 @@ export function openCopy(options: PipelineOptions): Copy {
  *   connections and migrations.
  */
 export async function prepare(copy: Copy, options: PipelineOptions): Promise<Prepared> {
-  const client = await connectPostgres(options.postgresUrl);
-  // Making a slot may wait for ever: then it must end with us.
-  const onAbort = (): void => dropConnection(client);
-  options.signal.addEventListener('abort', onAbort, { once: true });
+  const { signal } = options;
+  // Making a slot may wait for ever: the session is dropped at the stop.
+  const client = await connectPostgres(options.postgresUrl, { signal });
   try {
     const prepared = await prepareOn(client, copy, options);
     // The session is kept, and the lock on the start with it.
-    return { ...prepared, [Symbol.asyncDispose]: () => client.end() };
+    return { ...prepared, [Symbol.asyncDispose]: () => endConnection(client) };
   } catch (error) {
-    await client.end();
-    options.signal.throwIfAborted();
+    await endConnection(client);
+    signal.throwIfAborted();
     throw error;
-  } finally {
-    options.signal.removeEventListener('abort', onAbort);
   }
 }
 

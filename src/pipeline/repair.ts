@@ -17,7 +17,7 @@ import type { Bucket, DirtyBuckets } from '../destination/rollups.ts';
 import { AppError } from '../model/errors.ts';
 import { chIdent } from '../model/quote.ts';
 import { tableLabel } from '../model/table.ts';
-import { connectPostgres } from '../source/connection.ts';
+import { connectPostgres, endConnection } from '../source/connection.ts';
 import { Batch, type TableBatchPool } from './batch.ts';
 import type { Copy } from './copy.ts';
 import { hourOf } from './dirty.ts';
@@ -79,7 +79,8 @@ export class Repairer {
     const batch = new Batch('tracked');
     batch.lastCommitLsn = position.commitLsn;
     let dirty: DirtyBuckets = { ...CLEAN, impressions: repairs.buckets, clicks: repairs.buckets };
-    const client = await connectPostgres(this.#options.url, { applicationName: 'millrace repair' });
+    const { url, signal } = this.#options;
+    const client = await connectPostgres(url, { applicationName: 'millrace repair', signal });
     try {
       for (const [label, keys] of byTable(repairs)) {
         const layout = this.#options.layouts.find(({ table }) => tableLabel(table) === label);
@@ -89,7 +90,7 @@ export class Repairer {
         dirty = mergeDirty(dirty, table.dirty);
       }
     } finally {
-      await client.end();
+      await endConnection(client);
     }
     return { batch, dirty };
   }

@@ -9,7 +9,7 @@
 import { tmpdir } from 'node:os';
 import type { UnfitPolicy } from '../codec/column.ts';
 import type { Patience } from '../destination/landing.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, isAbort } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
 import { tableLabel } from '../model/table.ts';
 import { openStream, type ReplicationStream } from '../source/stream.ts';
@@ -191,30 +191,35 @@ export class Session {
 
   /** The loop. Everything that writes to the copy happens here, one thing after the other. */
   async #loop(stream: ReplicationStream): Promise<void> {
+    const { signal, log } = this.#options;
     stream.requestKeepalive();
-    while (!this.#options.signal.aborted) {
-      if (this.#failure !== null) throw this.#failure;
-      const work = this.#nextWork();
-      await this.#quarantining;
-      await this.#ledger.store(this.#patience);
-      if (work === null) await this.#idle(stream);
-      else await this.#apply(work);
-      await this.#transitions();
-      this.#confirm(stream);
-      if (stream.isPaused && !this.#isFull) stream.resume();
-      this.#report();
+    try {
+      while (!signal.aborted) await this.#step(stream);
+    } catch (error) {
+      // What the stop has ended is no failure, and the position is stored all the same.
+      if (!signal.aborted || !isAbort(error)) throw error;
     }
     failPoint('stopping');
     // Stopped in order: the next start has nothing to repeat.
     const last = { ...this.#patience, signal: AbortSignal.timeout(LAST_STORE_MS) };
     await this.#applier.settle(last).catch((error: unknown) => {
-      this.#options.log.warn(
-        { err: error },
-        'the last position could not be stored: the next start repeats what is behind it',
-      );
+      log.warn({ err: error }, 'the last position could not be stored: the next start repeats what is behind it');
     });
     failPoint('settled');
     this.#confirm(stream);
+  }
+
+  async #step(stream: ReplicationStream): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    const work = this.#nextWork();
+    await this.#quarantining;
+    await this.#ledger.store(this.#patience);
+    if (work === null) await this.#idle(stream);
+    else await this.#apply(work);
+    await this.#transitions();
+    this.#confirm(stream);
+    if (stream.isPaused && !this.#isFull) stream.resume();
+    this.#report();
   }
 
   #confirm(stream: ReplicationStream): void {
@@ -351,11 +356,6 @@ export class Session {
     this.#options.onProgress?.(this.progress);
   }
 
-  get #waitingFor(): string {
-    const older = this.#loader.waitingFor;
-    return older === '' ? this.#pace.waitingFor : `older transactions of PostgreSQL: ${older}`;
-  }
-
   /** Where it stands. */
   get progress(): PipelineProgress {
     const { appliedLsn, appliedCommitTimeUs } = this.#applier.state;
@@ -370,7 +370,7 @@ export class Session {
       spooledBytes: this.#stream?.spooledBytes ?? 0,
       sourceLsn: this.#stream?.walEnd ?? 0n,
       caughtUp: isLive && hasRollups && this.#recoverUntil === null && !this.#accumulator.hasWork,
-      waitingFor: this.#waitingFor,
+      waitingFor: this.#loader.waitingFor || this.#pace.waitingFor,
       holdsSlot: this.#stream !== null,
       retrying: this.#retries.worst,
       batches: this.#batches,

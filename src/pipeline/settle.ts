@@ -11,9 +11,9 @@ import { tableNames } from '../destination/ddl.ts';
 import { insertPiece, LOAD_SETTINGS, type Patience } from '../destination/landing.ts';
 import { chIdent } from '../model/quote.ts';
 import { tableLabel } from '../model/table.ts';
-import { connectPostgres } from '../source/connection.ts';
 import type { Copy } from './copy.ts';
 import { failPoint } from './fail-points.ts';
+import { withLoadSession } from './load-connection.ts';
 import { MarkColumns, PLAIN } from './marks.ts';
 import { readByKey } from './read-by-key.ts';
 import { openColumns, type TableLayout } from './table-batch.ts';
@@ -27,17 +27,14 @@ export async function settleIncomplete(
   const label = tableLabel(layout.table);
   const open = await copy.tables.readIncomplete(label, options.generation);
   if (open.length === 0) return;
-  const client = await connectPostgres(options.url, { applicationName: 'millrace load' });
-  try {
+  const { patience } = options;
+  await withLoadSession(options.url, patience.signal, async (client) => {
     for (const row of open) {
       const columns = openColumns(layout, options.policies);
-      await readByKey(client, layout, [row.key], { columns, signal: options.patience.signal });
-      if ((columns[0]?.length ?? 0) > 0)
-        await insertRow(copy, layout, { columns, version: row.version, patience: options.patience });
+      await readByKey(client, layout, [row.key], { columns, signal: patience.signal });
+      if ((columns[0]?.length ?? 0) > 0) await insertRow(copy, layout, { columns, version: row.version, patience });
     }
-  } finally {
-    await client.end();
-  }
+  });
   failPoint('incomplete-completed');
   await copy.tables.writeIncomplete(label, options.generation, open, true);
   failPoint('incomplete-settled');

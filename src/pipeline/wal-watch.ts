@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { AppError, isAbort } from '../model/errors.ts';
-import { connectPostgres, dropConnection } from '../source/connection.ts';
+import { connectPostgres, endConnection } from '../source/connection.ts';
 import { dropSlot, inspectSlot } from '../source/slot.ts';
 import type { PipelineOptions } from './options.ts';
 import { isWellAgain, isWorse, nextOutlook, type WalOutlook, walSample } from './wal-budget.ts';
@@ -44,11 +44,12 @@ export class WalWatch implements AsyncDisposable {
   async dropSlot(): Promise<AppError> {
     await this[Symbol.asyncDispose]();
     const { postgresUrl, slot, walBudget, log } = this.#options;
-    const client = await connectPostgres(postgresUrl);
+    const { signal } = this.#options;
+    const client = await connectPostgres(postgresUrl, { signal });
     try {
       await dropWhenIdle(client, slot);
     } finally {
-      await client.end();
+      await endConnection(client);
     }
     const facts = { slot, retainedBytes: this.outlook?.retainedBytes, budgetBytes: walBudget };
     log.error(facts, 'the WAL budget is used up: the slot was dropped so that the source can free its log');
@@ -61,10 +62,7 @@ export class WalWatch implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end.abort();
-    // While it connects there is nothing to wait for: that may take long, and ends by itself.
-    if (this.#client === null) return;
-    // A query that hangs in a server that is gone must not hold us.
-    dropConnection(this.#client);
+    // Its session is dropped with that: a query that hangs in a server that is gone must not hold us.
     await this.#watching;
   }
 
@@ -81,7 +79,10 @@ export class WalWatch implements AsyncDisposable {
 
   async #look(): Promise<void> {
     const { postgresUrl, slot, walBudget } = this.#options;
-    this.#client ??= await connectPostgres(postgresUrl, { applicationName: 'millrace wal' });
+    this.#client ??= await connectPostgres(postgresUrl, {
+      applicationName: 'millrace wal',
+      signal: this.#end.signal,
+    });
     const state = await inspectSlot(this.#client, slot);
     const sample = state === null ? null : walSample(state, performance.now());
     const previous = this.outlook;
@@ -93,7 +94,7 @@ export class WalWatch implements AsyncDisposable {
   #startOver(error: unknown): void {
     if (!this.#end.signal.aborted)
       this.#options.log.debug({ err: error }, 'the WAL that the source keeps could not be read');
-    if (this.#client !== null) dropConnection(this.#client);
+    if (this.#client !== null) void endConnection(this.#client);
     this.#client = null;
   }
 

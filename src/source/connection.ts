@@ -19,13 +19,16 @@ export type TextRow = Record<string, string | null>;
  * Opens a session. All values come back as text.
  *
  * @param url `postgres://user:password@host:port/database?sslmode=…`; unix sockets as `?host=/dir`.
- * @param options `replication` opens a walsender session (START_REPLICATION and the like).
- * @throws {AppError} `POSTGRES_UNREACHABLE`, `POSTGRES_AUTH`.
+ * @param options `replication` opens a walsender session (START_REPLICATION and the like); `signal` drops the session,
+ *   at once and whatever it is doing, now or later.
+ * @throws {AppError} `POSTGRES_UNREACHABLE`, `POSTGRES_AUTH`; the signal's reason.
  */
 export async function connectPostgres(
   url: string,
-  options: { applicationName?: string; replication?: boolean } = {},
+  options: { applicationName?: string; replication?: boolean; signal?: AbortSignal | undefined } = {},
 ): Promise<Client> {
+  const { signal } = options;
+  signal?.throwIfAborted();
   const config = {
     connectionString: url,
     application_name: options.applicationName ?? 'millrace',
@@ -37,13 +40,18 @@ export async function connectPostgres(
   const client = new Client(config);
   // A connection that breaks while idle emits 'error'; the next query rejects with it all the same.
   client.on('error', () => undefined);
+  const onAbort = (): void => dropConnection(client);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  client.once('end', () => signal?.removeEventListener('abort', onAbort));
   try {
     await client.connect();
     await client.query(
       "SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3; SET timezone = 'UTC'; SET bytea_output = 'hex'",
     );
   } catch (error) {
-    await client.end().catch(() => undefined);
+    dropConnection(client);
+    signal?.removeEventListener('abort', onAbort);
+    signal?.throwIfAborted();
     throw postgresError(error, `cannot connect to PostgreSQL at ${redactUrl(url)}`);
   }
   return client;
@@ -53,6 +61,17 @@ export async function connectPostgres(
 export function dropConnection(client: Client): void {
   const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection;
   stream.destroy();
+}
+
+/** How long the server may take to answer our goodbye, ms. */
+const GOODBYE_MS = 400;
+
+/** Says goodbye, and hangs up when there is no answer: a server that is gone must not hold us. Never rejects. */
+export async function endConnection(client: Client): Promise<void> {
+  const timer = setTimeout(() => dropConnection(client), GOODBYE_MS);
+  // An error at the goodbye concerns a connection that is over.
+  await Promise.allSettled([client.end()]);
+  clearTimeout(timer);
 }
 
 /** Runs one statement and returns its rows as text. */

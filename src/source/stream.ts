@@ -11,7 +11,7 @@ import { AppError, asAppError } from '../model/errors.ts';
 import { formatLsn, type Lsn } from '../model/lsn.ts';
 import { pgIdent } from '../model/quote.ts';
 import type { ChangeSink } from './changes.ts';
-import { connectPostgres, dropConnection, pgRows, postgresError } from './connection.ts';
+import { connectPostgres, endConnection, pgRows, postgresError } from './connection.ts';
 import { protocolError } from './cursor.ts';
 import { FRAME_HEADER, frameSize } from './frames.ts';
 import { PgOutputDecoder } from './pgoutput.ts';
@@ -61,7 +61,7 @@ const HOLD_GATHERING = 2;
 const HOLD_REPLAY = 4;
 /** The longest time between two status messages, ms; also what `wal_sender_timeout = 0` gets. */
 const MAX_STATUS_INTERVAL_MS = 10_000;
-/** How long {@link ReplicationStream.close} waits for each of the server's two goodbyes, ms. */
+/** How long {@link ReplicationStream.close} waits for the end of the stream, ms. */
 const GOODBYE_MS = 400;
 
 /**
@@ -70,17 +70,31 @@ const GOODBYE_MS = 400;
  * @throws {AppError} `SLOT_BUSY`, `SLOT_LOST`, `POSTGRES_UNREACHABLE`, `POSTGRES_AUTH`, `POSTGRES_FAILED`, `SPOOL_FAILED`.
  */
 export async function openStream(options: StreamOptions): Promise<ReplicationStream> {
-  options.signal?.throwIfAborted();
-  const client = await connectPostgres(options.url, { replication: true, applicationName: 'millrace stream' });
+  const { signal } = options;
+  signal?.throwIfAborted();
+  // Until it runs, the connection is dropped at a stop; from then on the stream is closed in order.
+  const opening = new AbortController();
+  const onAbort = (): void => opening.abort(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await startStream(options, opening.signal);
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+async function startStream(options: StreamOptions, signal: AbortSignal): Promise<ReplicationStream> {
+  const purpose = { replication: true, applicationName: 'millrace stream', signal };
+  const client = await connectPostgres(options.url, purpose);
   try {
     const [row] = await pgRows(client, "SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'");
-    options.signal?.throwIfAborted();
+    signal.throwIfAborted();
     const stream = new ReplicationStream(client, options, Number(row!['setting']));
     await stream.started;
     return stream;
   } catch (error) {
-    // The first error is the one to tell; one that ends the same connection adds nothing.
-    await client.end().catch(() => undefined);
+    await endConnection(client);
+    signal.throwIfAborted();
     throw error;
   }
 }
@@ -302,7 +316,7 @@ export class ReplicationStream implements CopyHandler {
     this.#gathering?.close();
     await this.#replay.stop();
     this.#spool?.close();
-    await endClient(this.#client);
+    await endConnection(this.#client);
     return reason;
   }
 
@@ -354,14 +368,6 @@ function asStreamEnded(failure: AppError): AppError {
 
 function cancelled(): AppError {
   return new AppError('CANCELLED', 'the replication stream was closed');
-}
-
-/** Says goodbye, and hangs up when there is no answer: a server that is gone must not hold us. */
-async function endClient(client: pg.Client): Promise<void> {
-  const timer = setTimeout(() => dropConnection(client), GOODBYE_MS);
-  // An error at the goodbye concerns a connection that is over.
-  await client.end().catch((error: unknown) => asAppError(error, 'STREAM_ENDED', 'goodbye'));
-  clearTimeout(timer);
 }
 
 function readPosition(bytes: Buffer, offset: number, into: { hi: number; lo: number }): void {

@@ -77,6 +77,11 @@ export class PipelineProcess implements AsyncDisposable {
     return child?.signalCode ?? (typeof child?.exitCode === 'number' ? `code ${child.exitCode}` : '');
   }
 
+  /** Sends a signal and waits for nothing. */
+  signal(name: NodeJS.Signals): void {
+    this.#child?.kill(name);
+  }
+
   /** Ends it; `SIGKILL` as a crash, `SIGTERM` in order. */
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     const child = this.#child;
