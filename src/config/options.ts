@@ -121,6 +121,25 @@ export const OPTIONS = {
     default: 'warn',
     text: 'What happens when the budget is used up: a warning, or, so that the source lives, the slot is dropped (the copy must then be loaded anew).',
   },
+  journalMaxBytes: {
+    group: 'Copy',
+    kind: { type: 'bytes', min: 0, max: 1024 * 1024 * GIB },
+    default: 0,
+    text: 'Bytes of changes that may be kept on the disk here while ClickHouse is away, so that the source can free its WAL; 0: none, the source keeps it.',
+  },
+  journalDir: {
+    group: 'Copy',
+    kind: { type: 'path' },
+    default: null,
+    absent: 'the directory journal in the data directory',
+    text: 'Directory of that journal. What it holds is nowhere else once the source was told: put it on a disk that is kept.',
+  },
+  journalAfterMs: {
+    group: 'Copy',
+    kind: { type: 'integer', min: 0, max: 86_400_000 },
+    default: 30_000,
+    text: 'How long ClickHouse must have been away before the journal is used, in milliseconds.',
+  },
   pricingModel: {
     group: 'Key figures',
     kind: { type: 'choice', choices: ['cpc', 'cpm'] },

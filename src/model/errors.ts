@@ -77,6 +77,10 @@ export const ERRORS = {
     remedy: 'operator',
     hint: 'Use another internal database for another source, or run `millrace teardown --copy` to start the copy anew.',
   },
+  JOURNAL_FAILED: {
+    remedy: 'operator',
+    hint: 'See to the disk and the directory named; what the journal holds and the slot has confirmed is nowhere else.',
+  },
   STREAM_ENDED: { remedy: 'retry', hint: 'The connection to PostgreSQL was lost; it is opened again by itself.' },
   SPOOL_FULL: {
     remedy: 'operator',

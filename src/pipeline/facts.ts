@@ -6,10 +6,11 @@ import { ticketOf } from '../destination/fence.ts';
 import type { TableState } from '../destination/table-state.ts';
 import type { Lsn } from '../model/lsn.ts';
 import { tableLabel } from '../model/table.ts';
+import { type Journal } from '../source/journal.ts';
 import { identifySource } from '../source/identity.ts';
 import { currentLsn, inspectSlot } from '../source/slot.ts';
 import type { Copy } from './copy.ts';
-import type { CheckpointFacts, CopyFacts, SlotFacts, SourceFacts } from './recovery.ts';
+import type { CheckpointFacts, CopyFacts, JournalFacts, SlotFacts, SourceFacts } from './recovery.ts';
 import type { TableLayout } from './table-batch.ts';
 
 /** Of the source, at one moment. */
@@ -34,6 +35,11 @@ export async function gatherSource(
 /** The same behind the fence: until it stood, an earlier writer could apply what had just been committed. */
 export async function atEndOfLog(client: pg.Client, side: SourceSide): Promise<SourceSide> {
   return { ...side, source: { ...side.source, reachableLsn: await currentLsn(client) } };
+}
+
+/** What the journal tells the decision. */
+export function journalFacts(journal: Journal | null): JournalFacts | null {
+  return journal === null || journal.from === null ? null : { fromLsn: journal.from, toLsn: journal.to };
 }
 
 /** What the checkpoint tells the decision. */

@@ -23,11 +23,12 @@ import { currentLsn, describeOlder, type OlderTransaction, waitForOlderTransacti
 import type { Copy } from './copy.ts';
 import { endGhosts } from './ghosts.ts';
 import { failPoint } from './fail-points.ts';
+import { keyText } from './key-text.ts';
 import { loadChunks } from './load-chunks.ts';
 import { withLoadSession } from './load-connection.ts';
 import { type LoadProgress, LoadStates } from './load-states.ts';
 import { settleIncomplete } from './settle.ts';
-import type { TableLayout } from './table-batch.ts';
+import type { TableBatch, TableLayout } from './table-batch.ts';
 
 /** What the loader needs. */
 export interface LoaderOptions {
@@ -108,9 +109,17 @@ export class Loader {
     }
   }
 
-  /** Rows of a table wait for unchanged TOAST values (already noted in the copy). */
-  async onIncomplete(layout: TableLayout): Promise<void> {
-    const label = tableLabel(layout.table);
+  /** Notes rows of a batch that wait for unchanged TOAST values, and completes them as soon as they can be. */
+  async noteIncomplete({ layout, columns, marks }: TableBatch, rows: readonly { row: number }[]): Promise<void> {
+    const { table } = layout;
+    const label = tableLabel(table);
+    const keys = table.key.map((i) => columns[i]).filter((column) => column !== undefined);
+    const incomplete = rows.map(({ row }) => ({
+      key: keys.map((column) => keyText(column, row)),
+      version: marks.version(row),
+    }));
+    await this.#options.copy.tables.writeIncomplete(label, this.generation(table), incomplete, false);
+    failPoint('incomplete-noted');
     if (this.#states.of(layout.table).phase === 'live') await this.#settle(layout);
     else this.#incomplete.add(label);
   }

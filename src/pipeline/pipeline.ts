@@ -2,11 +2,13 @@
  * The pipeline: sessions, one after the other, until it is told to stop.
  *
  *   prepare ─► session (load, stream, apply) ─► (connection lost) ─► prepare ─► session …
+ *                                            └► (ClickHouse away for long) ─► journal ─┘   away.ts
  *   beside them all the time: wal-watch (is the source safe?), heartbeat (what is going on?)
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ERRORS, isAbort, AppError } from '../model/errors.ts';
 import { mayPass } from '../model/passing.ts';
+import { drainWhileAway, isAwayForLong } from './away.ts';
 import type { Copy } from './copy.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { NOTHING_YET, type PipelineOptions, type PipelineProgress } from './options.ts';
@@ -68,6 +70,7 @@ async function runSessions(copy: Copy, options: PipelineOptions, statements: Abo
       log.warn({ err: error, attempt, delayMs }, 'the session ended, starting another');
       const retrying = describeRetry('a session', { error, attempt, nextMs: delayMs });
       options.onProgress?.({ ...NOTHING_YET, phase: 'reconnecting', retrying });
+      if (isAwayForLong(error, attempt) && (await drainWhileAway(copy, options))) continue;
       await sleep(delayMs, undefined, { signal }).catch((reason: unknown) => {
         if (!isAbort(reason)) throw reason;
       });

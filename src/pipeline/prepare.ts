@@ -18,10 +18,20 @@ import { type SourceTable, tableLabel } from '../model/table.ts';
 import { readTables } from '../source/catalog.ts';
 import { connectPostgres, endConnection, pgRows } from '../source/connection.ts';
 import { ensurePublication } from '../source/publication.ts';
+import type { Journal } from '../source/journal.ts';
 import { createSlot, describeOlder, dropSlot, waitForOlderTransactions } from '../source/slot.ts';
 import { lockStart } from '../source/start-lock.ts';
+import { findJournal } from './away.ts';
 import type { Copy } from './copy.ts';
-import { atEndOfLog, checkpointFacts, gatherCopy, gatherSource, sourceFacts, type SourceSide } from './facts.ts';
+import {
+  atEndOfLog,
+  checkpointFacts,
+  gatherCopy,
+  gatherSource,
+  journalFacts,
+  sourceFacts,
+  type SourceSide,
+} from './facts.ts';
 import { failPoint } from './fail-points.ts';
 import { type KnownTables, quarantinedState, readKnownTables, shapeFault } from './known-tables.ts';
 import { NOTHING_YET, type PipelineOptions } from './options.ts';
@@ -36,6 +46,8 @@ export interface Prepared extends AsyncDisposable {
   readonly states: ReadonlyMap<string, TableState>;
   /** The ad schema is in use: there are rollups to keep. */
   readonly adSchema: boolean;
+  /** What the source was told to forget while ClickHouse was away; applied before anything newer. null: nothing. */
+  readonly journal: Journal | null;
   /** How the session begins. */
   readonly start: Extract<Decision, { kind: 'continue' }>;
   /** Timeline of the source. */
@@ -92,14 +104,17 @@ async function prepareOn(
   const isFollowed = (table: SourceTable): boolean => before.states.get(tableLabel(table))?.phase !== 'quarantined';
   const { layouts, adSchema } = layoutsOf(tables.filter(isFollowed), before.adSchema);
   const side = await gatherSource(client, options, ticket);
-  unlessRefused(await decideOn(copy, layouts, { side, known: before, withVersions: hasSwitched(before, side) }));
+  const journal = await findJournal(options, side.source.sourceId);
+  unlessRefused(
+    await decideOn(copy, layouts, { side, journal, known: before, withVersions: hasSwitched(before, side) }),
+  );
   await migrateClickHouse(copy.clickhouse, copy.names, { adSchema, url: options.clickhouseUrl });
   await copy.fence.raise(ticket, before.checkpoint?.epoch ?? 0n);
   failPoint('fence-raised');
   // Read again: until the fence stood, an earlier writer could still write.
   const known = await readKnownTables(copy);
   const withVersions = isFirstSession || hasSwitched(known, side);
-  const found = { side: await atEndOfLog(client, side), known, withVersions };
+  const found = { side: await atEndOfLog(client, side), journal, known, withVersions };
   const decision = unlessRefused(await decideOn(copy, layouts, found));
   await makeTables(copy, layouts, { isFirst: known.checkpoint === null, adSchema });
   failPoint('tables-made');
@@ -108,7 +123,7 @@ async function prepareOn(
   const checkpoint = known.checkpoint ?? (await firstCheckpoint(client, copy, { side, options }));
   const start = decision.kind === 'continue' ? decision : FROM_NOTHING;
   const states = await copy.tables.readTables();
-  return { copy, layouts, checkpoint, states, adSchema, start, sourceTimeline: side.source.timeline };
+  return { copy, layouts, checkpoint, states, adSchema, journal, start, sourceTimeline: side.source.timeline };
 }
 
 /** Whether the source is on another timeline than the one the copy has followed. */
@@ -122,13 +137,14 @@ const FROM_NOTHING = { kind: 'continue', mode: 'load', recoverUntil: null } as c
 async function decideOn(
   copy: Copy,
   layouts: readonly TableLayout[],
-  found: { side: SourceSide; known: KnownTables; withVersions: boolean },
+  found: { side: SourceSide; journal: Journal | null; known: KnownTables; withVersions: boolean },
 ): Promise<Decision> {
-  const { side, known, withVersions } = found;
+  const { side, journal, known, withVersions } = found;
   return decide({
     checkpoint: checkpointFacts(known.checkpoint),
     slot: side.slot,
     source: sourceFacts(side, known.checkpoint),
+    journal: journalFacts(journal),
     copy: await gatherCopy(copy, layouts, { ...known, withVersions }),
   });
 }

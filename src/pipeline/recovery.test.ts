@@ -28,6 +28,7 @@ type Change = {
   checkpoint?: Partial<CheckpointFacts> | null;
   slot?: Partial<SlotFacts> | null;
   source?: Partial<Facts['source']>;
+  journal?: Facts['journal'];
   copy?: Partial<Facts['copy']>;
 };
 
@@ -45,6 +46,7 @@ function facts(change: Change): Facts {
       idsFell: false,
       ...change.source,
     },
+    journal: change.journal ?? null,
     copy: { strangeRows: null, missing: [], newestVersion: 980n, newestCounted: 980n, ...change.copy },
   };
 }
@@ -60,6 +62,27 @@ describe('slot and checkpoint', () => {
     ['both, slot at it', {}, CONTINUE],
     ['both, slot behind it', { slot: { confirmedFlushLsn: 10n } }, CONTINUE],
     ['slot ahead', { slot: { confirmedFlushLsn: 1001n } }, resync('SLOT_AHEAD')],
+    [
+      'slot ahead, the journal goes on',
+      { slot: { confirmedFlushLsn: 1500n }, journal: { fromLsn: 900n, toLsn: 1500n } },
+      CONTINUE,
+    ],
+    [
+      'slot ahead of the journal',
+      { slot: { confirmedFlushLsn: 1501n }, journal: { fromLsn: 900n, toLsn: 1500n } },
+      resync('SLOT_AHEAD'),
+    ],
+    [
+      'journal begins behind a gap',
+      { slot: { confirmedFlushLsn: 1500n }, journal: { fromLsn: 1001n, toLsn: 1500n } },
+      resync('SLOT_AHEAD'),
+    ],
+    [
+      'log ends before the journal',
+      { source: { endLsn: 1400n }, journal: { fromLsn: 900n, toLsn: 1500n } },
+      resync('SOURCE_REWOUND'),
+    ],
+    ['slot gone, the journal goes on', { slot: null, journal: { fromLsn: 900n, toLsn: 1500n } }, resync('SLOT_LOST')],
     ['slot gone', { slot: null }, resync('SLOT_LOST')],
     ['slot lost', { slot: { walStatus: 'lost' } }, resync('SLOT_LOST')],
     ['slot invalidated', { slot: { invalidationReason: 'idle_timeout' } }, resync('SLOT_LOST')],

@@ -3,7 +3,7 @@
  * before anything is touched, and again behind the fence; also at every reconnect.
  */
 import type { ErrorCode } from '../model/errors.ts';
-import { formatLsn, type Lsn } from '../model/lsn.ts';
+import { formatLsn, type Lsn, maxLsn } from '../model/lsn.ts';
 import type { BatchMode } from './table-batch.ts';
 
 /** What the checkpoint says. */
@@ -48,6 +48,12 @@ export interface SourceFacts {
   readonly idsFell: boolean;
 }
 
+/** What the journal on our disk holds (source/journal.ts): everything committed between the two. */
+export interface JournalFacts {
+  readonly fromLsn: Lsn;
+  readonly toLsn: Lsn;
+}
+
 /** What lies in the copy beside the checkpoint. */
 export interface CopyFacts {
   /** Without a checkpoint: a mirror that has rows; null when there is none. */
@@ -64,6 +70,8 @@ export interface Facts {
   readonly checkpoint: CheckpointFacts | null;
   readonly slot: SlotFacts | null;
   readonly source: SourceFacts;
+  /** null when it is empty, or there is none. */
+  readonly journal: JournalFacts | null;
   readonly copy: CopyFacts;
 }
 
@@ -89,7 +97,7 @@ export type Decision =
 
 /** Decides. */
 export function decide(facts: Facts): Decision {
-  const { checkpoint, slot, source, copy } = facts;
+  const { checkpoint, slot, source, journal, copy } = facts;
   if (checkpoint !== null && checkpoint.sourceId !== source.sourceId) {
     const why = `the copy belongs to source ${checkpoint.sourceId}, this one is ${source.sourceId}`;
     return { kind: 'refuse', code: 'SOURCE_CHANGED', why };
@@ -97,9 +105,9 @@ export function decide(facts: Facts): Decision {
   const refusal = slotRefusal(slot, source);
   if (refusal !== null) return refusal;
   if (checkpoint === null) return decideFirst(slot, copy);
-  const rewound = rewoundBecause(checkpoint, source, copy);
+  const rewound = rewoundBecause({ ...checkpoint, heldLsn: heldLsn(checkpoint, journal) }, source, copy);
   if (rewound !== null) return { kind: 'resync', code: 'SOURCE_REWOUND', why: rewound };
-  return slotGap(checkpoint, slot) ?? copyGap(checkpoint, copy) ?? continued(checkpoint, source.reachableLsn);
+  return slotGap(checkpoint, slot, journal) ?? copyGap(checkpoint, copy) ?? continued(checkpoint, source.reachableLsn);
 }
 
 /** A slot in use belongs to another process; one of another kind was never ours, and is left alone. */
@@ -122,11 +130,15 @@ function decideFirst(slot: SlotFacts | null, copy: CopyFacts): Decision {
 }
 
 /** Why the source's log is not the one that the copy has followed; null when it is. */
-function rewoundBecause(checkpoint: CheckpointFacts, source: SourceFacts, copy: CopyFacts): string | null {
-  const { appliedLsn, commitLsn, timeline } = checkpoint;
-  const at = formatLsn(appliedLsn);
-  if (source.endLsn < appliedLsn) {
-    return `the source's log ends at ${formatLsn(source.endLsn)}, the copy has applied it up to ${at}: it was restored from a backup, or a standby took over that lacked the rest`;
+function rewoundBecause(
+  checkpoint: CheckpointFacts & { heldLsn: Lsn },
+  source: SourceFacts,
+  copy: CopyFacts,
+): string | null {
+  const { heldLsn: held, commitLsn, timeline } = checkpoint;
+  const at = formatLsn(held);
+  if (source.endLsn < held) {
+    return `the source's log ends at ${formatLsn(source.endLsn)}, the copy has it up to ${at}: it was restored from a backup, or a standby took over that lacked the rest`;
   }
   if (timeline === 0 || timeline === source.timeline) {
     const why = `the source gives out transaction ids that it had given out before: it was restored from a backup, and what the copy has of the time after it is not in the source`;
@@ -135,8 +147,8 @@ function rewoundBecause(checkpoint: CheckpointFacts, source: SourceFacts, copy: 
   const ancestor = source.ancestors.find((past) => past.timeline === timeline);
   const change = `the source is on timeline ${source.timeline}, the copy followed timeline ${timeline}`;
   if (ancestor === undefined) return `${change}, from which it does not come`;
-  if (ancestor.endLsn < appliedLsn)
-    return `${change}, which ended at ${formatLsn(ancestor.endLsn)}, before what the copy has applied (${at})`;
+  if (ancestor.endLsn < held)
+    return `${change}, which ended at ${formatLsn(ancestor.endLsn)}, before what the copy has (${at})`;
   // What landed of transactions not applied to their end may have been lost with the old timeline.
   const hasMore = copy.newestVersion === null || copy.newestVersion >= commitLsn;
   return hasMore
@@ -144,8 +156,13 @@ function rewoundBecause(checkpoint: CheckpointFacts, source: SourceFacts, copy: 
     : null;
 }
 
-/** Changes that the slot does not bring any more. */
-function slotGap(checkpoint: CheckpointFacts, slot: SlotFacts | null): Decision | null {
+/** Up to where changes of the source are on this side: in the copy, or in a journal that goes on from it. */
+function heldLsn({ appliedLsn }: CheckpointFacts, journal: JournalFacts | null): Lsn {
+  return journal !== null && journal.fromLsn <= appliedLsn ? maxLsn(appliedLsn, journal.toLsn) : appliedLsn;
+}
+
+/** Changes that the slot does not bring any more, and the journal does not have. */
+function slotGap(checkpoint: CheckpointFacts, slot: SlotFacts | null, journal: JournalFacts | null): Decision | null {
   const at = formatLsn(checkpoint.appliedLsn);
   if (slot === null) {
     const why = `the copy stands at ${at}, but its replication slot does not exist any more`;
@@ -156,7 +173,7 @@ function slotGap(checkpoint: CheckpointFacts, slot: SlotFacts | null): Decision 
     const why = `PostgreSQL has invalidated the replication slot “${slot.name}” (${reason ?? 'it has no position'})`;
     return { kind: 'resync', code: 'SLOT_LOST', why };
   }
-  if (slot.confirmedFlushLsn <= checkpoint.appliedLsn) return null;
+  if (slot.confirmedFlushLsn <= heldLsn(checkpoint, journal)) return null;
   const why = `the replication slot “${slot.name}” stands at ${formatLsn(slot.confirmedFlushLsn)}, the copy at ${at}: somebody moved or remade the slot, or the copy was restored from a backup`;
   return { kind: 'resync', code: 'SLOT_AHEAD', why };
 }

@@ -6,6 +6,8 @@ import type { Log } from '../telemetry/log.ts';
 
 interface Failure {
   readonly error: unknown;
+  /** When it failed first. */
+  readonly sinceMs: number;
   readonly attempt: number;
   readonly nextAtMs: number;
 }
@@ -52,11 +54,20 @@ export class RetryBoard {
     return describeRetry(what, { error, attempt, nextMs: nextAtMs - performance.now() });
   }
 
+  /** An error that something has been failing with for so long; null when nothing has. */
+  failingSince(isMeant: (error: unknown) => boolean, leastMs: number): unknown {
+    const limit = performance.now() - leastMs;
+    const found = [...this.#failures.values()].find(({ error, sinceMs }) => sinceMs <= limit && isMeant(error));
+    return found?.error ?? null;
+  }
+
   #failed(operation: Operation, failure: { error: unknown; attempt: number; delayMs: number }): void {
     const { error, attempt, delayMs } = failure;
     const level = attempt < 3 ? 'info' : attempt < 6 ? 'warn' : 'error';
     this.#log[level]({ what: operation.what, err: error, attempt, delayMs }, 'waiting to try again');
-    this.#failures.set(operation, { error, attempt, nextAtMs: performance.now() + delayMs });
+    const nowMs = performance.now();
+    const sinceMs = this.#failures.get(operation)?.sinceMs ?? nowMs;
+    this.#failures.set(operation, { error, sinceMs, attempt, nextAtMs: nowMs + delayMs });
     this.#onChange();
   }
 }

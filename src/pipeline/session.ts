@@ -10,15 +10,15 @@ import { tmpdir } from 'node:os';
 import type { UnfitPolicy } from '../codec/column.ts';
 import type { Patience } from '../destination/landing.ts';
 import { AppError, isAbort } from '../model/errors.ts';
-import type { Lsn } from '../model/lsn.ts';
+import { type Lsn, maxLsn } from '../model/lsn.ts';
 import { tableLabel } from '../model/table.ts';
 import { openStream, type ReplicationStream } from '../source/stream.ts';
 import { Accumulator } from './accumulate.ts';
+import { awayForLong, isAway } from './away.ts';
 import { Applier } from './apply.ts';
 import { TableBatchPool, type Work } from './batch.ts';
 import { Controls } from './controls.ts';
 import { failPoint } from './fail-points.ts';
-import { keyText } from './key-text.ts';
 import { Loader } from './load.ts';
 import { Ledger } from './ledger.ts';
 import type { PipelineOptions, PipelineProgress } from './options.ts';
@@ -26,7 +26,7 @@ import { openPace, type Pace } from './pace.ts';
 import type { Prepared } from './prepare.ts';
 import { Repairer } from './repair.ts';
 import { RetryBoard } from './retry-board.ts';
-import type { BatchMode, TableBatch, TableLayout } from './table-batch.ts';
+import type { BatchMode, TableLayout } from './table-batch.ts';
 import { Wake } from './wake.ts';
 
 /** Cut batches that may wait while one is being applied; then the stream pauses. */
@@ -78,7 +78,7 @@ export class Session {
     const { copy, layouts, checkpoint } = prepared;
     const startDeadline = (): void => void setTimeout(() => this.#deadline.abort(), LAST_WORK_MS).unref();
     options.signal.addEventListener('abort', startDeadline, { once: true });
-    this.#retries = new RetryBoard(options.log, () => this.#report());
+    this.#retries = new RetryBoard(options.log, () => this.#onFailures());
     this.#patience = this.#retries.patience(AbortSignal.any([options.signal, this.#end.signal]));
     this.#pace = openPace(prepared, options);
     this.#ledger = new Ledger(copy, options.unfitPolicy);
@@ -102,7 +102,7 @@ export class Session {
     this.#applier = new Applier(copy, checkpoint, {
       patience: { ...this.#patience, signal: AbortSignal.any([this.#end.signal, this.#deadline.signal]) },
       events: {
-        onIncomplete: (batch, rows) => this.#onIncomplete(batch, rows),
+        onIncomplete: (batch, rows) => this.#loader.noteIncomplete(batch, rows),
         onAbsent: ({ layout }, rows) =>
           options.log.error(
             { table: tableLabel(layout.table), rows },
@@ -145,12 +145,14 @@ export class Session {
 
   /** Opens the stream. Nothing was written to the copy before: the slot is the lock. */
   async open(): Promise<void> {
+    const { checkpoint, journal } = this.#prepared;
     const { postgresUrl, slot, publication, spoolDir, spoolMaxBytes, signal } = this.#options;
     const stream = await openStream({
       url: postgresUrl,
       slot,
       publication,
-      startLsn: this.#prepared.checkpoint.appliedLsn,
+      startLsn: maxLsn(checkpoint.appliedLsn, journal?.to ?? 0n),
+      ...(journal === null ? {} : { first: journal.replayTo(this.#accumulator) }),
       binary: true,
       messages: true,
       streaming: spoolMaxBytes === 0 ? null : { directory: spoolDir ?? tmpdir(), maxBytes: spoolMaxBytes },
@@ -172,12 +174,24 @@ export class Session {
       await this.#applier.takeOver(this.#recoverUntil !== null, this.#prepared.sourceTimeline);
       loading = this.#load();
       await this.#loop(stream);
+    } catch (error) {
+      // Whoever asks whether a promoted standby has all that the copy has shall know it.
+      if (!this.#end.signal.aborted) await this.#atLast((patience) => this.#applier.store(patience));
+      throw this.#failure ?? error;
     } finally {
       // Before the load is waited for: it would go on to its end, and nothing would be streamed meanwhile.
       this.#end.abort();
       await stream.close();
       await loading;
     }
+  }
+
+  /** The last write of a session, which must not hold up its end. */
+  async #atLast(write: (patience: Patience) => Promise<void>): Promise<void> {
+    await write({ ...this.#patience, signal: AbortSignal.timeout(LAST_STORE_MS) }).catch((error: unknown) => {
+      const message = 'the last position could not be stored: the next session repeats what is behind it';
+      this.#options.log.warn({ err: error }, message);
+    });
   }
 
   async #load(): Promise<void> {
@@ -191,7 +205,7 @@ export class Session {
 
   /** The loop. Everything that writes to the copy happens here, one thing after the other. */
   async #loop(stream: ReplicationStream): Promise<void> {
-    const { signal, log } = this.#options;
+    const { signal } = this.#options;
     stream.requestKeepalive();
     try {
       while (!signal.aborted) await this.#step(stream);
@@ -201,10 +215,7 @@ export class Session {
     }
     failPoint('stopping');
     // Stopped in order: the next start has nothing to repeat.
-    const last = { ...this.#patience, signal: AbortSignal.timeout(LAST_STORE_MS) };
-    await this.#applier.settle(last).catch((error: unknown) => {
-      log.warn({ err: error }, 'the last position could not be stored: the next start repeats what is behind it');
-    });
+    await this.#atLast((patience) => this.#applier.settle(patience));
     failPoint('settled');
     this.#confirm(stream);
   }
@@ -281,6 +292,8 @@ export class Session {
 
   /** What changes state once a position is passed. */
   async #transitions(): Promise<void> {
+    const { journal } = this.#prepared;
+    if (journal !== null && journal.from !== null && this.#applier.durableLsn >= journal.to) await journal.clear();
     const { appliedLsn } = this.#applier.state;
     await this.#loader.onPosition(appliedLsn);
     if (this.#recoverUntil !== null && appliedLsn >= this.#recoverUntil) {
@@ -328,22 +341,20 @@ export class Session {
     this.#wake.notify();
   }
 
-  async #onIncomplete(batch: TableBatch, rows: readonly { row: number }[]): Promise<void> {
-    const { table } = batch.layout;
-    const incomplete = rows.map(({ row }) => ({
-      key: table.key.map((i) => keyText(batch.columnAt(i), row)),
-      version: batch.marks.version(row),
-    }));
-    const generation = this.#loader.generation(table);
-    await this.#prepared.copy.tables.writeIncomplete(tableLabel(table), generation, incomplete, false);
-    failPoint('incomplete-noted');
-    await this.#loader.onIncomplete(batch.layout);
-  }
-
   #quarantine(layout: TableLayout, error: AppError): void {
     this.#options.log.error({ table: tableLabel(layout.table), err: error }, 'table quarantined');
     const stored = this.#loader.quarantine(layout, error).catch((cause: unknown) => this.#fail(cause));
     this.#quarantining = Promise.all([this.#quarantining, stored]);
+  }
+
+  /** Something in ClickHouse fails. After a while the source shall not wait for it, if there is a place to put its changes. */
+  #onFailures(): void {
+    this.#report();
+    const { journalMaxBytes, journalAfterMs } = this.#options;
+    const reason = journalMaxBytes > 0 ? this.#retries.failingSince(isAway, journalAfterMs) : null;
+    if (reason === null) return;
+    this.#fail(awayForLong(reason));
+    this.#end.abort();
   }
 
   #fail(reason: unknown): void {
@@ -360,6 +371,7 @@ export class Session {
   get progress(): PipelineProgress {
     const { appliedLsn, appliedCommitTimeUs } = this.#applier.state;
     const isLive = this.#loader.isDone;
+    const hasMore = this.#accumulator.hasWork || (this.#prepared.journal?.from ?? null) !== null;
     const hasRollups = !this.#rollupsAreDue() || this.#applier.state.rollupsLive;
     return {
       phase: this.#recoverUntil !== null ? 'recovering' : isLive ? 'streaming' : 'loading',
@@ -369,7 +381,7 @@ export class Session {
       appliedCommitTimeUs,
       spooledBytes: this.#stream?.spooledBytes ?? 0,
       sourceLsn: this.#stream?.walEnd ?? 0n,
-      caughtUp: isLive && hasRollups && this.#recoverUntil === null && !this.#accumulator.hasWork,
+      caughtUp: isLive && hasRollups && this.#recoverUntil === null && !hasMore,
       waitingFor: this.#loader.waitingFor || this.#pace.waitingFor,
       holdsSlot: this.#stream !== null,
       retrying: this.#retries.worst,

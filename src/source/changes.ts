@@ -95,6 +95,14 @@ export interface ChangeSink {
   message?(message: LogicalMessage): void;
 }
 
+/** Takes messages of pgoutput as they come: a decoder, or somebody who keeps them for one. */
+export interface MessageConsumer {
+  /** True between Begin and Commit. */
+  readonly inTransaction: boolean;
+  /** Takes the message `bytes[start, end)`, whose WAL record lies at `position`; views, valid only during the call. */
+  decode(bytes: Buffer, start: number, end: number, position: WalPosition): void;
+}
+
 /**
  * A message of a transaction that is still in progress. One object is reused for all; the bytes are a view,
  * valid only during the call.

@@ -2,13 +2,25 @@
  * Keeps the order of commits while a spooled transaction is replayed: whatever was read from the socket behind its
  * commit waits here, undecoded, and the socket is held (so it is at most one read).
  */
-import type { ChangeSink, TransactionStart } from './changes.ts';
-import type { Lsn } from '../model/lsn.ts';
-import type { SpooledTransaction } from './spooled-transaction.ts';
+
+/** How a replay goes. */
+export interface ReplayOptions {
+  /** Asked before anything is delivered, which waits for it. False ends the replay where it is. */
+  readonly goOn: () => Promise<boolean>;
+  /** A part has been delivered. */
+  readonly onPart: () => void;
+}
+
+/** What lies on our disk and comes before what the server sends next. */
+export interface Replayable {
+  /** Delivers it, part by part. @returns False when `goOn` has ended it. */
+  replay(options: ReplayOptions): Promise<boolean>;
+  /** It is over, however it ended. */
+  close(): void;
+}
 
 /** What a replay means for the stream. */
 export interface ReplayHandler {
-  readonly sink: ChangeSink;
   /** A part has been delivered: a good moment to decide about flushing and pausing. */
   onPart(): void;
   /** Decodes frames that waited; may begin the next replay, and then hands back the rest by {@link Replay.wait}. */
@@ -18,9 +30,9 @@ export interface ReplayHandler {
   onError(error: unknown): void;
 }
 
-/** Replays one transaction at a time. */
+/** Replays one thing at a time. */
 export class Replay {
-  /** True from a Stream Commit until its transaction has been delivered. */
+  /** True from its begin until everything has been delivered. */
   isRunning = false;
   readonly #handler: ReplayHandler;
   #waiting: Buffer[] = [];
@@ -33,10 +45,10 @@ export class Replay {
     this.#handler = handler;
   }
 
-  /** Begins; the file is closed at the end. */
-  begin(spooled: SpooledTransaction, transaction: TransactionStart, endLsn: Lsn): void {
+  /** Begins. */
+  begin(what: Replayable): void {
     this.isRunning = true;
-    this.#running = this.#run(spooled, transaction, endLsn);
+    this.#running = this.#run(what);
   }
 
   /** Keeps a copy of frames for later; those that have waited before go to the front again. */
@@ -65,19 +77,14 @@ export class Replay {
     await this.#running;
   }
 
-  async #run(spooled: SpooledTransaction, transaction: TransactionStart, endLsn: Lsn): Promise<void> {
-    const options = {
-      sink: this.#handler.sink,
-      goOn: () => this.#goOn(),
-      onPart: () => this.#handler.onPart(),
-    };
+  async #run(what: Replayable): Promise<void> {
     try {
-      const isWhole = await spooled.replay(transaction, endLsn, options);
+      const isWhole = await what.replay({ goOn: () => this.#goOn(), onPart: () => this.#handler.onPart() });
       if (isWhole) this.#goOnBehind();
     } catch (error) {
       this.#handler.onError(error);
     } finally {
-      spooled.file.close();
+      what.close();
     }
   }
 

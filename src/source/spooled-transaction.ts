@@ -3,20 +3,12 @@ import { AppError } from '../model/errors.ts';
 import type { ChangeSink, TransactionStart } from './changes.ts';
 import type { Lsn } from '../model/lsn.ts';
 import { PgOutputDecoder } from './pgoutput.ts';
+import type { ReplayOptions } from './replay.ts';
 import type { SpoolFile } from './spool-file.ts';
 import { completeEnd, RECORD_HEADER, RecordReader, sizeAt } from './spool-record.ts';
 
 /** Bytes read at a time, and decoded without a pause for anything else. */
 const CHUNK_BYTES = 512 * 1024;
-
-/** What the replay of a transaction needs. */
-export interface ReplayOptions {
-  readonly sink: ChangeSink;
-  /** Asked before anything is delivered, which waits for it. False ends the replay where it is. */
-  readonly goOn: () => Promise<boolean>;
-  /** A part has been delivered. */
-  readonly onPart: () => void;
-}
 
 /** Made by the spool. */
 export class SpooledTransaction {
@@ -42,8 +34,12 @@ export class SpooledTransaction {
    * @returns False when `goOn` has ended it; the sink then heard no commit.
    * @throws {AppError} `PROTOCOL`, `SPOOL_FAILED`; whatever the sink throws.
    */
-  async replay(transaction: TransactionStart, endLsn: Lsn, options: ReplayOptions): Promise<boolean> {
-    const { sink, goOn, onPart } = options;
+  async replay(
+    { transaction, endLsn }: { transaction: TransactionStart; endLsn: Lsn },
+    sink: ChangeSink,
+    options: ReplayOptions,
+  ): Promise<boolean> {
+    const { goOn, onPart } = options;
     const decoder = new PgOutputDecoder(sink);
     sink.begin(transaction);
     for await (const records of this.#chunks()) {

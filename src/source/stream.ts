@@ -10,13 +10,14 @@ import type pg from 'pg';
 import { AppError, asAppError } from '../model/errors.ts';
 import { formatLsn, type Lsn } from '../model/lsn.ts';
 import { pgIdent } from '../model/quote.ts';
-import type { ChangeSink } from './changes.ts';
+import type { ChangeSink, MessageConsumer } from './changes.ts';
 import { connectPostgres, endConnection, pgRows, postgresError } from './connection.ts';
 import { protocolError } from './cursor.ts';
 import { FRAME_HEADER, frameSize } from './frames.ts';
 import { PgOutputDecoder } from './pgoutput.ts';
 import { ReadGathering } from './read-gathering.ts';
-import { Replay } from './replay.ts';
+import { Replay, type Replayable } from './replay.ts';
+import { advance, readPosition, toLsn } from './wal-position.ts';
 import { ReplicationQuery, type CopyHandler } from './replication.ts';
 import { Spool, type SpoolOptions } from './spool.ts';
 import {
@@ -44,7 +45,10 @@ export interface StreamOptions {
    * itself, and the commit finds them here. Needs PostgreSQL 14. Without it (or null) they are sent after their commits.
    */
   readonly streaming?: SpoolOptions | null;
-  readonly sink: ChangeSink;
+  /** Who hears of the changes: decoded, or message by message as they are. */
+  readonly sink: ChangeSink | MessageConsumer;
+  /** Delivered to the sink before anything that the server sends. */
+  readonly first?: Replayable;
   /**
    * The server has sent everything before `lsn` and no transaction is half delivered: when nothing is pending,
    * `lsn` may be confirmed. It may lie inside the next transaction, so it is no reason to skip anything.
@@ -108,7 +112,7 @@ export class ReplicationStream implements CopyHandler {
   readonly #client: pg.Client;
   readonly #options: StreamOptions;
   readonly #query: ReplicationQuery;
-  readonly #decoder: PgOutputDecoder;
+  readonly #decoder: MessageConsumer;
   readonly #spool: Spool | null;
   readonly #replay: Replay;
   readonly #gathering: ReadGathering | null;
@@ -132,20 +136,19 @@ export class ReplicationStream implements CopyHandler {
     this.#timeoutMs = walSenderTimeoutMs;
     this.#intervalMs = statusInterval(walSenderTimeoutMs);
     this.#replay = new Replay({
-      sink: options.sink,
       onPart: () => options.onReadEnd?.(),
       onFrames: (bytes, start, end) => this.#decodeFrames(bytes, start, end),
       onDone: () => this.#afterReplay(),
-      onError: (error) => this.#query.fail(asAppError(error, 'INTERNAL', 'cannot replay a spooled transaction')),
+      onError: (error) => this.#query.fail(asAppError(error, 'INTERNAL', 'cannot replay what was kept on disk')),
     });
-    const { streaming } = options;
-    this.#spool = streaming
-      ? new Spool(streaming, (...committed) => {
-          this.#query.hold(HOLD_REPLAY);
-          this.#replay.begin(...committed);
-        })
-      : null;
-    this.#decoder = new PgOutputDecoder(options.sink, this.#spool);
+    const { sink } = options;
+    if ('decode' in sink) {
+      this.#spool = null;
+      this.#decoder = sink;
+    } else {
+      this.#spool = this.#openSpool(sink);
+      this.#decoder = new PgOutputDecoder(sink, this.#spool);
+    }
     this.#query = new ReplicationQuery(startStatement(options), this);
     const isUnixSocket = client.host.startsWith('/');
     this.#gathering = isUnixSocket
@@ -160,6 +163,22 @@ export class ReplicationStream implements CopyHandler {
     });
     this.closed = this.#run();
     this.started = Promise.race([accepted, this.closed.then((reason) => Promise.reject(reason ?? cancelled()))]);
+  }
+
+  #openSpool(sink: ChangeSink): Spool | null {
+    const { streaming } = this.#options;
+    if (!streaming) return null;
+    return new Spool(streaming, (spooled, transaction, endLsn) => {
+      this.#beginReplay({
+        replay: (options) => spooled.replay({ transaction, endLsn }, sink, options),
+        close: () => spooled.file.close(),
+      });
+    });
+  }
+
+  #beginReplay(what: Replayable): void {
+    this.#query.hold(HOLD_REPLAY);
+    this.#replay.begin(what);
   }
 
   /** The position up to which the server has told what it has: of the latest change or keep-alive. */
@@ -234,6 +253,7 @@ export class ReplicationStream implements CopyHandler {
 
   onStart(): void {
     this.#hasStarted = true;
+    if (this.#options.first !== undefined) this.#beginReplay(this.#options.first);
     this.#markStarted();
   }
 
@@ -368,21 +388,4 @@ function asStreamEnded(failure: AppError): AppError {
 
 function cancelled(): AppError {
   return new AppError('CANCELLED', 'the replication stream was closed');
-}
-
-function readPosition(bytes: Buffer, offset: number, into: { hi: number; lo: number }): void {
-  const at = offset;
-  into.hi = ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
-  into.lo = ((bytes[at + 4]! << 24) | (bytes[at + 5]! << 16) | (bytes[at + 6]! << 8) | bytes[at + 7]!) >>> 0;
-}
-
-/** Moves `target` up to `position`; never down. */
-function advance(target: { hi: number; lo: number }, position: { hi: number; lo: number }): void {
-  if (position.hi < target.hi || (position.hi === target.hi && position.lo <= target.lo)) return;
-  target.hi = position.hi;
-  target.lo = position.lo;
-}
-
-function toLsn(position: { hi: number; lo: number }): Lsn {
-  return (BigInt(position.hi) << 32n) | BigInt(position.lo);
 }

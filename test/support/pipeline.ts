@@ -1,4 +1,5 @@
 /** A pipeline under test, in this process. */
+import { tmpdir } from 'node:os';
 import type { Lsn } from '../../src/model/lsn.ts';
 import type { PipelineOptions, PipelineProgress } from '../../src/pipeline/options.ts';
 import { runPipeline } from '../../src/pipeline/pipeline.ts';
@@ -36,6 +37,10 @@ export function pipelineOptions(
     chunkRows: 1_000_000,
     chunkBytes: 16 << 20,
     batchMaxBytes: 16 << 20,
+    dataDir: tmpdir(),
+    journalDir: null,
+    journalMaxBytes: 0,
+    journalAfterMs: 30_000,
     spoolDir: null,
     spoolMaxBytes: 1 << 30,
     minFlushIntervalMs: 10,

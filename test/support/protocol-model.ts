@@ -94,6 +94,7 @@ export class ProtocolModel {
       checkpoint: this.#stored,
       slot: { ...IDLE_SLOT, confirmedFlushLsn: this.#confirmed },
       source: { ...SOURCE, endLsn, reachableLsn: endLsn },
+      journal: null,
       copy: { strangeRows: null, missing: [], newestVersion: null, newestCounted: this.#newest() },
     });
     if (decision.kind !== 'continue') throw new Error(`decided ${JSON.stringify(decision, (_, v) => String(v))}`);
