@@ -1,5 +1,5 @@
 /**
- * A small file system for ClickHouse, so that it can be full in earnest: in memory, mounted by us. Needs Linux and the
+ * A small file system for ClickHouse, so that it can run full: in memory, mounted by us. Needs Linux and the
  * right to mount; elsewhere there is none, and the fault that fills it finds nothing to break.
  */
 import { execFile } from 'node:child_process';
@@ -11,13 +11,13 @@ import { makeDirectory } from '../engines/private-file.ts';
 const run = promisify(execFile);
 
 /** Room for the copies of a run, with what merges and dropped tables still hold. */
-const SIZE = '256m';
-/** Left free, bytes: ClickHouse begins nothing with less than 1 MiB, so a little more lets it begin and fail. */
-const LEFT = 1_048_576 + 24_576;
+const SIZE = '384m';
+/** Left free, bytes: less than our inserts ask for, more than those need that are on their way. */
+const LEFT = 48 * 1024 * 1024;
 
 /** A mounted file system. */
 export interface SmallDisk {
-  /** Leaves almost nothing free. */
+  /** Leaves too little free. */
   fill(): Promise<void>;
   /** Gives the room back. */
   empty(): Promise<void>;

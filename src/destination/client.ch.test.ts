@@ -103,3 +103,11 @@ test('an insert of which the server has not got all is waited for while the rest
   };
   await clickhouse.insert("INSERT INTO FUNCTION null('x UInt8') FORMAT TSV", body());
 });
+
+test('every statement asks for free disk space before it writes', async () => {
+  await using clickhouse = new ClickHouse(inject('clickhouseUrl'));
+  const [row] = await clickhouse.rows<{ bytes: string }>(
+    "SELECT toString(getSetting('min_free_disk_bytes_to_perform_insert')) AS bytes",
+  );
+  expect(row?.bytes).toBe(String(128 * 1024 * 1024));
+});

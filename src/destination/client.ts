@@ -48,13 +48,18 @@ const VIOLATED_CONSTRAINT = '469';
 /** Name of the constraint that takes the rows of the present writer alone (fence.ts). */
 export const FENCE_CONSTRAINT = 'millrace_fence';
 
+/** Free space below which ClickHouse refuses our inserts (NOT_ENOUGH_SPACE, tried again): several inserts at their largest. */
+export const MIN_FREE_DISK_BYTES = 128 * 1024 * 1024;
+
 /**
  * Sent with every statement.
  * - times outside 1970–2106 must not wrap in toStartOfHour (extended results);
  * - 64-bit integers come back as strings, so that none loses digits in JSON;
  * - outer joins give NULL, not a default that looks like data;
  * - the answer begins when the statement has ended: what fails in the middle of its rows is told as an error, not as
- *   text behind them, and the summary counts all rows written.
+ *   text behind them, and the summary counts all rows written;
+ * - inserts are refused while there is still room: on a file system that is full in earnest ClickHouse 26.7 has
+ *   acknowledged inserts whose files were all empty.
  */
 const ALWAYS: Settings = {
   enable_extended_results_for_datetime_functions: 1,
@@ -63,6 +68,7 @@ const ALWAYS: Settings = {
   join_use_nulls: 1,
   async_insert: 0,
   wait_end_of_query: 1,
+  min_free_disk_bytes_to_perform_insert: MIN_FREE_DISK_BYTES,
 };
 
 /** Ms until a silent request is looked after; a server that is gone is noticed within three times that. */

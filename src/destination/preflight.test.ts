@@ -9,6 +9,7 @@ const SETTINGS = [
   { name: 'input_format_skip_unknown_fields', value: '1', readonly: 0 },
   { name: 'insert_deduplication_token', value: '', readonly: 0 },
   { name: 'log_comment', value: '', readonly: 0 },
+  { name: 'min_free_disk_bytes_to_perform_insert', value: '0', readonly: 0 },
   { name: 'readonly', value: '0', readonly: 0 },
 ];
 

@@ -6,7 +6,7 @@ import { cloneDatabase } from './control.ts';
 import { AppError } from '../model/errors.ts';
 import { clockFindings, type Finding } from '../model/finding.ts';
 import { chIdent } from '../model/quote.ts';
-import type { ClickHouse } from './client.ts';
+import { type ClickHouse, MIN_FREE_DISK_BYTES } from './client.ts';
 
 /** The oldest release line that has every statement and setting we use. */
 const OLDEST_VERSION = { year: 25, month: 8 };
@@ -42,6 +42,7 @@ const SENT_SETTINGS: Readonly<Record<string, string>> = {
   input_format_skip_unknown_fields: '0',
   insert_deduplication_token: '',
   log_comment: '',
+  min_free_disk_bytes_to_perform_insert: String(MIN_FREE_DISK_BYTES),
 };
 
 /** Settings of tables that must exist. */
