@@ -34,6 +34,10 @@ interface Ended {
 }
 
 async function millrace(...args: string[]): Promise<Ended> {
+  return await run('verify', ...args);
+}
+
+async function run(...args: string[]): Promise<Ended> {
   const env = {
     PATH: process.env['PATH'],
     MILLRACE_POSTGRES_URL: pg.url,
@@ -42,7 +46,7 @@ async function millrace(...args: string[]): Promise<Ended> {
     MILLRACE_DATABASE: ch.database,
     MILLRACE_INTERNAL_DATABASE: ch.internal,
   };
-  const command = [join(packageRoot(), 'dist/src/cli/main.js'), 'verify', '--log-level', 'error', ...args];
+  const command = [join(packageRoot(), 'dist/src/cli/main.js'), '--log-level', 'error', ...args];
   return await new Promise((resolve) => {
     execFile(process.execPath, command, { env }, (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code), out, err });
@@ -90,6 +94,9 @@ test('GIVEN no running pipeline THEN the command runs one; damage ends with code
 
   const last = await millrace('--last', '--json');
   expect(JSON.parse(last.out)).toMatchObject({ verdict: 'repaired', differing: 1, repaired: 1 });
+  const status = await run('status', '--json');
+  expect(JSON.parse(status.out)).toMatchObject({ verified: { verdict: 'repaired', mode: 'full', differing: 1 } });
+  expect((await run('status')).out).toMatch(/verified +repaired, 1 differences \(full\) at [0-9A-F]+\//);
   expect(await databases()).toEqual([]);
 });
 

@@ -25,47 +25,56 @@ export async function describeSuspects(
   return [...found, ...buckets.map((bucket) => ({ ...bucket, note }))];
 }
 
-async function describeMirror(
-  comparison: Comparison,
-  { state }: TableSuspects,
+/** Both sides of rows, read again by their keys. */
+type Sides = Pick<Parameters<typeof describeRows>[0], 'expected' | 'found'>;
+
+async function describe(
+  { state: { plan } }: TableSuspects,
   rows: readonly RowDifference[],
+  read: (keys: readonly (readonly string[])[]) => Promise<Sides>,
 ): Promise<Difference[]> {
   if (rows.length === 0) return [];
-  const { plan } = state;
-  const keys = rows.map(({ key }) => key);
-  const expected = await sourceByKey(comparison.reader, state, keys, describedSelect(plan, 'source'));
-  const found = await copyByKey({ ...comparison, plan }, keys, describedSelect(plan, 'copy'), 'newest');
-  return describeRows({ plan, rows, expected, found });
+  return describeRows({ plan, rows, ...(await read(rows.map(({ key }) => key))) });
+}
+
+async function describeMirror(
+  comparison: Comparison,
+  table: TableSuspects,
+  rows: readonly RowDifference[],
+): Promise<Difference[]> {
+  const { plan } = table.state;
+  return await describe(table, rows, async (keys) => ({
+    expected: await sourceByKey(comparison.reader, table.state, keys, describedSelect(plan, 'source')),
+    found: await copyByKey({ ...comparison, plan }, keys, describedSelect(plan, 'copy'), 'newest'),
+  }));
 }
 
 async function describeHistory(
   comparison: Comparison,
-  { state }: TableSuspects,
+  table: TableSuspects,
   rows: readonly RowDifference[],
 ): Promise<Difference[]> {
-  if (rows.length === 0) return [];
-  const { plan } = state;
-  const keys = rows.map(({ key }) => key);
+  const { plan } = table.state;
   const select = describedSelect(plan, 'copy');
-  const expected = await copyByKey({ ...comparison, plan }, keys, select, 'live');
-  const found = await copyByKey({ ...comparison, plan }, keys, select, 'history');
-  return describeRows({ plan, rows, expected, found }).map((difference) => ({ ...difference, kind: 'history' }));
+  const differences = await describe(table, rows, async (keys) => ({
+    expected: await copyByKey({ ...comparison, plan }, keys, select, 'live'),
+    found: await copyByKey({ ...comparison, plan }, keys, select, 'history'),
+  }));
+  return differences.map((difference) => ({ ...difference, kind: 'history' }));
 }
 
 async function describeAhead(
   comparison: Comparison,
-  { state }: TableSuspects,
+  table: TableSuspects,
   rows: readonly RowDifference[],
 ): Promise<Difference[]> {
-  if (rows.length === 0) return [];
-  const { plan } = state;
-  const found = await copyByKey({ ...comparison, plan }, rows.map(({ key }) => key), describedSelect(plan, 'copy'), 'newest'); // prettier-ignore
+  const { plan } = table.state;
   const note = 'its version lies above the position: later changes of the row would not be seen';
-  return describeRows({ plan, rows, expected: found, found }).map((difference) => ({
-    ...difference,
-    kind: 'ahead',
-    note,
-  }));
+  const differences = await describe(table, rows, async (keys) => {
+    const found = await copyByKey({ ...comparison, plan }, keys, describedSelect(plan, 'copy'), 'newest');
+    return { expected: found, found };
+  });
+  return differences.map((difference) => ({ ...difference, kind: 'ahead', note }));
 }
 
 /** Rows to read again and buckets to compute again. */

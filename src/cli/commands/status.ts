@@ -4,6 +4,7 @@ import { ClickHouse } from '../../destination/client.ts';
 import { SILENT_SECONDS } from '../../pipeline/read-heartbeat.ts';
 import { readStatus, type Status } from '../../pipeline/status.ts';
 import { connectPostgres } from '../../source/connection.ts';
+import { type Proof, readProof } from '../../verify/proof.ts';
 import { openContext } from '../context.ts';
 import { byteSize, type Column, renderJson, renderTable, thousands } from '../print.ts';
 import { duration } from '../progress.ts';
@@ -22,7 +23,9 @@ export function statusCommand() {
         const { slot, walBudget, walBudgetAction } = config;
         const status = await readStatus({ postgres, clickhouse, names, slot, endpoints, walBudget, walBudgetAction });
         if (status.clickhouseError !== null) process.exitCode = 2;
-        process.stdout.write(json ? renderJson(status) : statusText(status));
+        const isAsked = status.clickhouseError === null && status.phase !== 'new';
+        const verified = isAsked ? await readProof(clickhouse, names, slot) : null;
+        process.stdout.write(json ? renderJson({ ...status, verified }) : statusText(status, verified));
       } finally {
         await postgres.end();
       }
@@ -39,7 +42,7 @@ const TABLE_COLUMNS: readonly Column[] = [
 ];
 
 /** The status for people. */
-export function statusText(status: Status): string {
+export function statusText(status: Status, verified: Proof | null = null): string {
   const { lag, slot } = status;
   const retained = slot?.retainedBytes ?? null;
   const lines = [
@@ -53,6 +56,7 @@ export function statusText(status: Status): string {
       ? 'slot        none'
       : `slot        ${slot.active ? 'active' : 'not active'}, log ${slot.walStatus ?? '–'}, keeps ${retained === null ? '–' : byteSize(retained)}`,
     ...walLines(status.wal),
+    `verified    ${proofText(verified)}`,
   ];
   const rows = status.tables.map((table) => ({
     ...table,
@@ -101,6 +105,13 @@ function walLines(wal: Status['wal']): string[] {
 
 function rate(perSecond: number): string {
   return perSecond < 10 ? String(Math.round(perSecond * 10) / 10) : thousands(Math.round(perSecond));
+}
+
+function proofText(proof: Proof | null): string {
+  if (proof === null) return 'never';
+  const { verdict, mode, lsn, finishedAt, differing } = proof;
+  const count = differing === 0 ? '' : `, ${thousands(differing)} differences`;
+  return `${verdict}${count} (${mode}) at ${lsn}, ${finishedAt.slice(0, 19).replace('T', ' ')} UTC`;
 }
 
 function lagText(lag: Status['lag']): string {
