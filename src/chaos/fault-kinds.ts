@@ -28,6 +28,7 @@ zombie: { victim: 'process', text: 'SIGSTOP, another process takes over, then SI
   'fail-point': { victim: 'process', text: 'it dies at a chosen step', holdMs: INSTANT, detail: 'fail-point', weight: 5 },
   'clock-jump': { victim: 'process', text: 'its clock jumps by hours or days', holdMs: INSTANT, detail: 'none', weight: 1 },
   'clickhouse-kill': { victim: 'clickhouse', text: 'SIGKILL, then a restart', holdMs: [0, 500], detail: 'none', weight: 4 },
+  'clickhouse-away': { victim: 'clickhouse', text: 'SIGKILL, and a restart seconds later', holdMs: [2000, 5000], detail: 'none', weight: 1 },
   'clickhouse-disk': { victim: 'clickhouse', text: 'a table finds too little disk space', holdMs: [150, 900], detail: 'table', weight: 2 },
   'clickhouse-full': { victim: 'clickhouse', text: 'its file system is full (where one can be mounted)', holdMs: [150, 900], detail: 'none', weight: 2 },
   'clickhouse-parts': { victim: 'clickhouse', text: 'a table has too many parts', holdMs: [150, 900], detail: 'table', weight: 2 },

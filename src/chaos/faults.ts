@@ -88,7 +88,7 @@ async function onProcess({ kind, holdMs, detail }: PlannedFault, { lab, pipeline
 async function onClickHouse(fault: PlannedFault, { lab }: Targets): Promise<boolean> {
   if (fault.kind === 'clickhouse-kill-query') return await killQueries(lab, fault.holdMs);
   if (fault.kind === 'clickhouse-full') return await fillDisk(lab, fault.holdMs);
-  if (fault.kind !== 'clickhouse-kill') return await refuse(lab, fault);
+  if (fault.kind !== 'clickhouse-kill' && fault.kind !== 'clickhouse-away') return await refuse(lab, fault);
   await lab.killClickHouse();
   await sleep(fault.holdMs);
   await lab.startClickHouse();

@@ -27,11 +27,12 @@ export const NAMES = { database: 'ads', internal: 'millrace' } as const;
 
 /**
  * Flushed as in earnest, so that an immediate stop is a crash. Commit times are kept, for the audit. Silence is
- * noticed after seconds. Small WAL segments: many of their ends are met.
+ * noticed after seconds. Transactions of some hundred rows are streamed while they are in progress.
  */
 const POSTGRES_SETTINGS = {
   track_commit_timestamp: 'on',
   wal_sender_timeout: '5s',
+  logical_decoding_work_mem: '64kB',
   shared_buffers: '64MB',
   checkpoint_timeout: '60s',
   max_wal_size: '128MB',
@@ -163,8 +164,14 @@ export class Lab implements AsyncDisposable {
     this.#postgres = await startPostgres({ ...places(this.directory).postgres, port });
   }
 
+  /** What the pipeline may keep on disk: transactions in progress, and the journal. */
+  get pipelineDirectory(): string {
+    return join(this.directory, 'pipeline');
+  }
+
   /** Throws the copy away, and fills the source with its first rows. Nothing may be connected to the slot. */
   async renew(): Promise<void> {
+    await rm(this.pipelineDirectory, { recursive: true, force: true });
     for (const name of Object.values(NAMES)) {
       await this.copy.client.command(`DROP DATABASE IF EXISTS ${chIdent(name)} SYNC`);
     }

@@ -32,6 +32,12 @@ const SETTINGS = {
   MILLRACE_MIN_FLUSH_INTERVAL_MS: '0',
 } as const;
 
+/** A journal, used after a short time already. */
+const JOURNAL = {
+  MILLRACE_JOURNAL_MAX_BYTES: String(64 * 1024 * 1024),
+  MILLRACE_JOURNAL_AFTER_MS: '1500',
+} as const;
+
 const CLOCK_SHIM = pathToFileURL(join(packageRoot(), 'dist/src/chaos/clock-shim.js'));
 /** How much of the log is kept for a failure, characters. */
 const KEPT_LOG = 100_000;
@@ -57,6 +63,8 @@ export class PipelineChild implements AsyncDisposable {
   #ends: UnexpectedEnd[] = [];
   /** What the processes wrote lately. */
   log = '';
+  /** Whether processes started from now on keep changes on disk while ClickHouse is away for long. */
+  hasJournal = false;
 
   constructor(lab: Lab) {
     this.#env = {
@@ -65,11 +73,12 @@ export class PipelineChild implements AsyncDisposable {
       MILLRACE_SLOT: PIPELINE,
       MILLRACE_DATABASE: NAMES.database,
       MILLRACE_INTERNAL_DATABASE: NAMES.internal,
+      MILLRACE_DATA_DIR: lab.pipelineDirectory,
       ...SETTINGS,
     };
   }
 
-  /** Whether it was killed by the fail point it was started with, or never came to it. */
+  /** Whether a process lives. */
   get isRunning(): boolean {
     return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null;
   }
@@ -81,7 +90,7 @@ export class PipelineChild implements AsyncDisposable {
     const child = spawnRun({
       logLevel: 'info',
       imports: [CLOCK_SHIM.href],
-      env: { ...this.#env, MILLRACE_FAIL_AT: failAt },
+      env: { ...this.#env, ...(this.hasJournal ? JOURNAL : {}), MILLRACE_FAIL_AT: failAt },
     });
     this.#child = child;
     this.#expected = { child, failPoint: failAt !== '' };

@@ -27,6 +27,8 @@ export interface RoundPlan {
   readonly round: number;
   /** The copy is thrown away and loaded anew, with the faults in the load. */
   readonly isFresh: boolean;
+  /** With a journal on disk for when ClickHouse is away; changes with each load. */
+  readonly hasJournal: boolean;
   /** Traffic lasts at least so long, and until the last fault is over, ms. */
   readonly trafficMs: number;
   /** Row changes per second of the steady traffic, about. */
@@ -97,6 +99,7 @@ export function planRound(seed: number, round: number, kinds: readonly FaultKind
     seed,
     round,
     isFresh,
+    hasJournal: Math.floor((round - 1) / FRESH_EVERY) % 2 === 1,
     trafficMs: wholeBetween(random, 300, 900),
     trafficRate: wholeBetween(random, 30, 300),
     leavesOpen: !isFresh && chance(random, 0.1),
@@ -151,7 +154,7 @@ export function planText(plan: RoundPlan): string {
     const what = detail === '' ? kind : `${kind}(${detail})`;
     return `${what} ${follows ? `${atMs} ms after it` : `at ${atMs} ms`}${holdMs > 0 ? ` for ${holdMs} ms` : ''}`;
   });
-  return `${plan.isFresh ? 'load anew; ' : ''}${faults.join(', then ')}`;
+  return `${plan.isFresh ? `load anew${plan.hasJournal ? ', with a journal' : ''}; ` : ''}${faults.join(', then ')}`;
 }
 
 /** 32 bits that differ for near seeds and rounds (the finalizer of MurmurHash3). */

@@ -51,7 +51,7 @@ export async function runRound(plan: RoundPlan, stage: Stage): Promise<RoundResu
   const startedAt = performance.now();
   const { lab, pipeline, traffic } = stage;
   const reconciles = lab.clickhouseProxy.count('log_comment=millrace+reconcile');
-  if (plan.isFresh) await renew(stage);
+  if (plan.isFresh) await renew(stage, plan.hasJournal);
   else await lab.withSource(async (client) => shrink(client));
   const { injected, recovery } = await disturb(plan, stage);
   const recoveryMs = await recovery;
@@ -72,10 +72,11 @@ export async function runRound(plan: RoundPlan, stage: Stage): Promise<RoundResu
 }
 
 /** Begins a new copy of a new source. */
-async function renew({ lab, pipeline, traffic }: Stage): Promise<void> {
+async function renew({ lab, pipeline, traffic }: Stage, hasJournal: boolean): Promise<void> {
   await pipeline.end('SIGKILL');
   await traffic.settle(lab.postgresUrl, false);
   await lab.renew();
+  pipeline.hasJournal = hasJournal;
   pipeline.start();
 }
 
