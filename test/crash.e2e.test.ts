@@ -3,40 +3,22 @@
  * point that is never met fails its test. Those of a start, a load and a stop: crash-load.e2e.test.ts.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { adDifferences } from '../src/chaos/compare.ts';
-import { FIRST_ROWS } from '../src/chaos/random-sessions.ts';
+import { parseLsn } from '../src/model/lsn.ts';
 import type { FailPoint } from '../src/pipeline/fail-points.ts';
-import { temporaryAdSource } from './support/ad-source.ts';
+import { pgRows } from '../src/source/connection.ts';
+import { currentLsn } from '../src/source/slot.ts';
 import { CHANGES, changeUntilDead, failPointsOn, INSERTS, TRUNCATE } from './support/crash.ts';
-import { temporaryClickHouse, type TemporaryClickHouse, type TemporaryPostgres } from './support/databases.ts';
+import type { TemporaryPostgres } from './support/databases.ts';
 import { presentWriter } from './support/plant.ts';
-import { PipelineProcess } from './support/process.ts';
-
-/** A source and a copy that equals it, and a pipeline that does not run. */
-interface Scene extends AsyncDisposable {
-  readonly pg: TemporaryPostgres;
-  readonly ch: TemporaryClickHouse;
-  readonly pipeline: PipelineProcess;
-}
-
-async function openScene(settings: Record<string, string> = {}): Promise<Scene> {
-  const pg = await temporaryAdSource();
-  const ch = await temporaryClickHouse();
-  await pg.client.query(FIRST_ROWS);
-  const pipeline = new PipelineProcess(pg, ch, settings);
-  await pipeline.caughtUp();
-  await pipeline.end('SIGTERM');
-  const dispose = async (): Promise<void> => {
-    for (const resource of [pipeline, ch, pg]) await resource[Symbol.asyncDispose]();
-  };
-  return { pg, ch, pipeline, [Symbol.asyncDispose]: dispose };
-}
+import { expectEqual, openScene, type Scene } from './support/scene.ts';
+import { checkpointOf } from './support/tables.ts';
+import { waitFor } from './support/wait.ts';
 
 /** A scene for all tests of a block. */
-function sceneOf(settings?: Record<string, string>): () => Scene {
+function sceneOf(settings: Record<string, string> = {}): () => Scene {
   let scene: Scene | undefined;
   beforeAll(async () => {
-    scene = await openScene(settings);
+    scene = await openScene({ isLive: true, settings });
   });
   afterAll(async () => {
     await scene?.[Symbol.asyncDispose]();
@@ -47,21 +29,20 @@ function sceneOf(settings?: Record<string, string>): () => Scene {
   };
 }
 
-/**
- * Lets it catch up and compares; then ends it in order, so that the next case begins with nothing in doubt. The change
- * makes sure that a process has come so far, and not that the one before had stored it.
- */
-async function expectEqual({ pg, ch, pipeline }: Scene): Promise<void> {
-  await pg.client.query('INSERT INTO clicks (campaign_id) VALUES (1)');
-  await pipeline.caughtUp();
-  expect(await adDifferences(pg, ch)).toEqual([]);
-  await pipeline.end('SIGTERM');
-}
-
 async function die({ pg, pipeline }: Scene, at: string, sql: string): Promise<void> {
   pipeline.start(at);
   await changeUntilDead(pg, pipeline, sql);
   expect(pipeline.ending, `${at} was met; ${pipeline.output.slice(-500)}`).toBe('SIGKILL');
+}
+
+/** How far the walsender has sent. */
+async function sentLsn(pg: TemporaryPostgres): Promise<bigint> {
+  const rows = await pgRows(
+    pg.client,
+    'SELECT sent_lsn FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid WHERE slot_name = $1',
+    [pg.database],
+  );
+  return parseLsn(rows[0]?.['sent_lsn'] ?? '0/0');
 }
 
 /** The position that a start finds is confirmed first, that of a batch afterwards. */
@@ -142,6 +123,25 @@ describe('a transaction larger than a batch, that a recovery applies', () => {
     await scene().pg.client.query('INSERT INTO impressions (campaign_id) SELECT 2 FROM generate_series(1, 20000)');
     scene().pipeline.start(`resolved:${piece}`);
     await scene().pipeline.died();
+    await expectEqual(scene());
+  });
+
+  test('killed in the midst of one that a recovery has ended in', async () => {
+    const { pg, pipeline, toClickHouse } = scene();
+    await die(scene(), 'landed', INSERTS);
+    const hold = toClickHouse.hold('impressions_in');
+    pipeline.start('recovery-stored');
+    await hold.reached();
+    // Both lie behind the doubt. The first ends in the piece that the second begins in: the recovery is over then.
+    await pg.client.query('INSERT INTO clicks (campaign_id) VALUES (1)');
+    await pg.client.query('INSERT INTO impressions (campaign_id) SELECT 2 FROM generate_series(1, 8000)');
+    const lsn = await currentLsn(pg.client);
+    await waitFor(async () => (await sentLsn(pg)) >= lsn, { what: 'them to be read' });
+    hold.release();
+    await pipeline.died();
+    expect(pipeline.ending).toBe('SIGKILL');
+    const { appliedLsn, recovering } = await checkpointOf(pg, scene().ch);
+    expect({ isInTheMidst: appliedLsn < lsn, recovering }).toEqual({ isInTheMidst: true, recovering: false });
     await expectEqual(scene());
   });
 });

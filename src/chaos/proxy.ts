@@ -36,6 +36,8 @@ export interface Proxy extends AsyncDisposable {
   hold(text: string): Hold;
   /** Counts the requests that contain the text, from now on. */
   count(text: string): () => number;
+  /** First lines of the requests that contain the text, from now on. */
+  heads(text: string): () => readonly string[];
   /** The next request that contains the text is served, and its answer lost with the connection. */
   loseAnswer(text: string): Loss;
   /** Cuts all connections; new ones are served. */
@@ -67,6 +69,7 @@ interface Wire {
   readonly losses: Set<Counter>;
   readonly holds: Set<Held>;
   readonly counts: Set<Counter>;
+  readonly heads: Set<{ readonly text: string; readonly lines: string[] }>;
   readonly sockets: Set<Socket>;
   readonly pairs: Set<Pair>;
   weather: Weather;
@@ -87,6 +90,7 @@ export async function openProxy(target: string): Promise<Proxy> {
     losses: new Set(),
     holds: new Set(),
     counts: new Set(),
+    heads: new Set(),
     sockets: new Set(),
     pairs: new Set(),
     weather: { kind: 'clear' },
@@ -123,6 +127,11 @@ function proxyOf(server: Server, url: string, wire: Wire): Proxy {
     },
     hold: (text) => holdAt(text, wire.holds),
     count: (text) => counter(text, wire.counts),
+    heads: (text) => {
+      const entry = { text, lines: [] };
+      wire.heads.add(entry);
+      return () => entry.lines;
+    },
     loseAnswer: (text) => {
       const loss = { text, hits: 0 };
       wire.losses.add(loss);
@@ -242,6 +251,8 @@ class Pair {
       this.#isLosing = true;
     }
     for (const counter of counts) if (bytes.includes(counter.text)) counter.hits++;
+    for (const { text, lines } of this.#wire.heads)
+      if (bytes.includes(text)) lines.push(bytes.toString('latin1', 0, Math.max(0, bytes.indexOf('\r'))));
     this.#waiting.push(this.#forced(bytes));
     this.#drain();
   }

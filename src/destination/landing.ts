@@ -98,7 +98,7 @@ export async function untilDone<T>(action: () => Promise<T>, options: Patience &
       } catch (error) {
         options.signal.throwIfAborted();
         if (!(error instanceof AppError) || !mayPass(error)) throw error;
-        const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt - 1, 10));
+        const delayMs = retryDelayMs(attempt);
         options.onRetry(error, attempt, delayMs, operation);
         await sleep(delayMs, undefined, { signal: options.signal });
       }
@@ -106,6 +106,11 @@ export async function untilDone<T>(action: () => Promise<T>, options: Patience &
   } finally {
     if (attempt > 1) options.onEnd?.(operation);
   }
+}
+
+/** ms to wait behind the n-th failed attempt: doubled each time, up to a ceiling. */
+export function retryDelayMs(attempt: number): number {
+  return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt - 1, 10));
 }
 
 /** `insert into ads.clicks`, from the statement. */

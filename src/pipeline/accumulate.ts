@@ -90,6 +90,18 @@ export class Accumulator implements ChangeSink {
       this.#batch.byteLength,
     );
   }
+  /** Most bytes that have waited at the end of a read. */
+  peakBytes = 0;
+
+  /**
+   * Called when a read has been decoded: a batch that is full is cut, however few its changes are, so that what waits is
+   * bounded by bytes alone.
+   */
+  endRead(): void {
+    if (this.#batch.byteLength > this.#options.maxBytes) this.cut();
+    this.peakBytes = Math.max(this.peakBytes, this.byteLength);
+  }
+
   /** True when something waits to be cut or applied. */
   get hasWork(): boolean {
     return this.queue.length > 0 || !this.#batch.isEmpty;

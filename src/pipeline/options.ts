@@ -64,6 +64,8 @@ export interface PipelineProgress {
   readonly retrying: Retrying | null;
   /** Batches applied since the process started. */
   readonly batches: number;
+  /** Most bytes of changes that have waited to be applied in this session: at most three batches and a read. */
+  readonly peakQueuedBytes: number;
   /** Most active parts of a partition when they were last counted, of all tables of the copy. */
   readonly activeParts: number;
 }
@@ -82,5 +84,6 @@ export const NOTHING_YET: PipelineProgress = {
   holdsSlot: false,
   retrying: null,
   batches: 0,
+  peakQueuedBytes: 0,
   activeParts: 0,
 };

@@ -325,6 +325,7 @@ export class Session {
   }
 
   #onReadEnd(): void {
+    this.#accumulator.endRead();
     if (this.#isFull) this.#stream?.pause();
     this.#wake.notify();
   }
@@ -386,6 +387,7 @@ export class Session {
       holdsSlot: this.#stream !== null,
       retrying: this.#retries.worst,
       batches: this.#batches,
+      peakQueuedBytes: this.#accumulator.peakBytes,
       activeParts: this.#pace.parts.parts,
     };
   }
