@@ -35,12 +35,15 @@ const KILL_POLL_MS = 15;
 /** ClickHouse's UNKNOWN_DATABASE, UNKNOWN_TABLE. */
 const NOT_THERE = new Set([60, 81]);
 
-/** Settings of a table by which ClickHouse refuses inserts, with the code it gives: 243, 252, 774. */
+/** Settings of a table by which ClickHouse refuses inserts. */
 const REFUSALS = {
-  'clickhouse-disk': 'min_free_disk_bytes_to_perform_insert = 1000000000000000',
   'clickhouse-parts': 'parts_to_throw_insert = 1, parts_to_delay_insert = 1000000',
   'clickhouse-read-only': 'table_readonly = 1',
 } as const;
+/** Settings of a statement that do. */
+const FORCED = { disk: 'min_free_disk_bytes_to_perform_insert=1000000000000000', memory: 'max_memory_usage=' } as const;
+/** MEMORY_LIMIT_EXCEEDED, NOT_ENOUGH_SPACE, TOO_MANY_PARTS, TABLE_IS_PERMANENTLY_READ_ONLY. */
+const REFUSED = [241, 243, 252, 774];
 
 /**
  * Runs one fault to its end. Resolves when everything is mended.
@@ -57,7 +60,10 @@ const BY_VICTIM: Record<Victim, (fault: PlannedFault, targets: Targets) => Promi
   process: onProcess,
   clickhouse: onClickHouse,
   postgres: onPostgres,
-  'clickhouse-network': async (fault, { lab }) => onNetwork(fault, lab.clickhouseProxy),
+  'clickhouse-network': async (fault, { lab }) => {
+    if (!fault.kind.endsWith('-memory') && !fault.kind.endsWith('-disk')) return onNetwork(fault, lab.clickhouseProxy);
+    return await hasRefused(lab, async () => withForced(lab.clickhouseProxy, fault));
+  },
   'postgres-network': async (fault, { lab }) => onNetwork(fault, lab.postgresProxy),
 };
 
@@ -87,8 +93,9 @@ async function onProcess({ kind, holdMs, detail }: PlannedFault, { lab, pipeline
 
 async function onClickHouse(fault: PlannedFault, { lab }: Targets): Promise<boolean> {
   if (fault.kind === 'clickhouse-kill-query') return await killQueries(lab, fault.holdMs);
-  if (fault.kind === 'clickhouse-full') return await fillDisk(lab, fault.holdMs);
-  if (fault.kind !== 'clickhouse-kill' && fault.kind !== 'clickhouse-away') return await refuse(lab, fault);
+  if (fault.kind === 'clickhouse-full') return await hasRefused(lab, async () => fillDisk(lab, fault.holdMs));
+  if (fault.kind !== 'clickhouse-kill' && fault.kind !== 'clickhouse-away')
+    return await hasRefused(lab, async () => refuse(lab, fault));
   await lab.killClickHouse();
   await sleep(fault.holdMs);
   await lab.startClickHouse();
@@ -96,7 +103,7 @@ async function onClickHouse(fault: PlannedFault, { lab }: Targets): Promise<bool
 }
 
 /** A table refuses inserts for a while. What it is a target of lands in part. */
-async function refuse(lab: Lab, { kind, detail, holdMs }: PlannedFault): Promise<boolean> {
+async function refuse(lab: Lab, { kind, detail, holdMs }: PlannedFault): Promise<void> {
   const database = detail === 'checkpoint' ? NAMES.internal : NAMES.database;
   const table = `${chIdent(database)}.${chIdent(detail)}`;
   const settings = REFUSALS[kind as keyof typeof REFUSALS];
@@ -111,12 +118,19 @@ async function refuse(lab: Lab, { kind, detail, holdMs }: PlannedFault): Promise
       ignoringAbsence(client.command(`ALTER TABLE ${table} RESET SETTING ${names.join(', ')}`)),
     );
   }
-  const [row] = await lab.onClickHouse(async (client) =>
-    client.rows(`SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {table:String}`, {
-      params: { database, table: detail },
-    }),
-  );
-  return row !== undefined;
+}
+
+/** Whether ClickHouse has refused anything meanwhile. It counts its errors from its start. */
+async function hasRefused(lab: Lab, action: () => Promise<void>): Promise<boolean> {
+  const count = async (): Promise<number> => {
+    const [row] = await lab.onClickHouse(async (client) =>
+      client.rows<{ n: string }>(`SELECT sum(value) AS n FROM system.errors WHERE code IN (${REFUSED.join(', ')})`),
+    );
+    return Number(row?.n);
+  };
+  const before = await count();
+  await action();
+  return (await count()) !== before;
 }
 
 /** In a load that begins anew the table may not be made yet: then there is nothing to break. */
@@ -129,15 +143,14 @@ async function ignoringAbsence(statement: Promise<unknown>): Promise<void> {
   }
 }
 
-async function fillDisk({ clickhouseDisk: disk }: Lab, holdMs: number): Promise<boolean> {
-  if (disk === null) return false;
+async function fillDisk({ clickhouseDisk: disk }: Lab, holdMs: number): Promise<void> {
+  if (disk === null) return;
   try {
     await disk.fill();
     await sleep(holdMs);
   } finally {
     await disk.empty();
   }
-  return true;
 }
 
 /** Kills what runs on behalf of the pipeline, again and again. */
@@ -190,8 +203,6 @@ async function endSessions(lab: Lab): Promise<string[]> {
 
 async function onNetwork(fault: PlannedFault, proxy: Proxy): Promise<boolean> {
   switch (fault.kind.replace(/^\w+-/, '')) {
-    case 'memory':
-      return await withForced(proxy, `max_memory_usage=${fault.detail}`, fault.holdMs);
     case 'answer': {
       const lost = proxy.loseAnswer(fault.detail);
       await sleep(fault.holdMs);
@@ -211,11 +222,10 @@ async function onNetwork(fault: PlannedFault, proxy: Proxy): Promise<boolean> {
   }
 }
 
-async function withForced(proxy: Proxy, setting: string, holdMs: number): Promise<boolean> {
-  const count = proxy.setForced(setting);
+async function withForced(proxy: Proxy, { kind, detail, holdMs }: PlannedFault): Promise<void> {
+  proxy.setForced(kind.endsWith('-memory') ? `${FORCED.memory}${detail}` : FORCED.disk);
   await sleep(holdMs);
   proxy.setForced(null);
-  return count() > 0;
 }
 
 async function withWeather(proxy: Proxy, { kind, holdMs, detail }: PlannedFault): Promise<boolean> {

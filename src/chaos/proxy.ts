@@ -46,11 +46,8 @@ export interface Proxy extends AsyncDisposable {
   setWeather(weather: Weather): void;
   /** New connections are ended at once, as where nobody listens. */
   setRefusing(isRefusing: boolean): void;
-  /**
-   * Puts a setting into every HTTP request that is a POST: `max_memory_usage=1000`; null ends it. Returns how many
-   * requests have got one since.
-   */
-  setForced(setting: string | null): () => number;
+  /** Puts a setting into every HTTP request that is a POST: `max_memory_usage=1000`; null ends it. */
+  setForced(setting: string | null): void;
 }
 
 interface Held {
@@ -73,7 +70,7 @@ interface Wire {
   readonly sockets: Set<Socket>;
   readonly pairs: Set<Pair>;
   weather: Weather;
-  forced: Counter | null;
+  forced: string | null;
   isRefusing: boolean;
   accepted: number;
 }
@@ -82,6 +79,7 @@ interface Wire {
 const REACH_MS = 30_000;
 const POLL_MS = 10;
 const POST = 'POST /?';
+const VERSION = ' HTTP/1.1\r\n';
 
 /** Opens a proxy before the server of a URL (`postgres:` or `http:`). */
 export async function openProxy(target: string): Promise<Proxy> {
@@ -152,9 +150,7 @@ function proxyOf(server: Server, url: string, wire: Wire): Proxy {
       wire.isRefusing = isRefusing;
     },
     setForced: (setting) => {
-      const forced = setting === null ? null : { text: setting, hits: 0 };
-      wire.forced = forced;
-      return () => forced?.hits ?? 0;
+      wire.forced = setting;
     },
     [Symbol.asyncDispose]: async () => {
       server.close();
@@ -262,12 +258,13 @@ class Pair {
     else this.#down.send(bytes);
   }
 
-  /** The bytes with the forced setting in the request line, if a request begins here. */
+  /** The bytes with the forced setting last in the request line, if a request begins here: it wins over one sent before. */
   #forced(bytes: Buffer): Buffer {
     const { forced } = this.#wire;
     if (forced === null || !bytes.subarray(0, POST.length).equals(Buffer.from(POST))) return bytes;
-    forced.hits++;
-    return Buffer.concat([Buffer.from(`${POST}${forced.text}&`), bytes.subarray(POST.length)]);
+    const end = bytes.indexOf(VERSION);
+    if (end < 0) return bytes;
+    return Buffer.concat([bytes.subarray(0, end), Buffer.from(`&${forced}`), bytes.subarray(end)]);
   }
 
   #drain(): void {
