@@ -46,8 +46,11 @@ export interface Proxy extends AsyncDisposable {
   setWeather(weather: Weather): void;
   /** New connections are ended at once, as where nobody listens. */
   setRefusing(isRefusing: boolean): void;
-  /** Puts a setting into every HTTP request that is a POST: `max_memory_usage=1000`; null ends it. */
-  setForced(setting: string | null): void;
+  /**
+   * Puts a setting into every HTTP request that is a POST: `max_memory_usage=1000`; null ends it. Returns how many
+   * requests have got it so far.
+   */
+  setForced(setting: string | null): () => number;
 }
 
 interface Held {
@@ -70,7 +73,7 @@ interface Wire {
   readonly sockets: Set<Socket>;
   readonly pairs: Set<Pair>;
   weather: Weather;
-  forced: string | null;
+  forced: Counter | null;
   isRefusing: boolean;
   accepted: number;
 }
@@ -150,7 +153,9 @@ function proxyOf(server: Server, url: string, wire: Wire): Proxy {
       wire.isRefusing = isRefusing;
     },
     setForced: (setting) => {
-      wire.forced = setting;
+      const forced = setting === null ? null : { text: setting, hits: 0 };
+      wire.forced = forced;
+      return () => forced?.hits ?? 0;
     },
     [Symbol.asyncDispose]: async () => {
       server.close();
@@ -264,7 +269,8 @@ class Pair {
     if (forced === null || !bytes.subarray(0, POST.length).equals(Buffer.from(POST))) return bytes;
     const end = bytes.indexOf(VERSION);
     if (end < 0) return bytes;
-    return Buffer.concat([bytes.subarray(0, end), Buffer.from(`&${forced}`), bytes.subarray(end)]);
+    forced.hits++;
+    return Buffer.concat([bytes.subarray(0, end), Buffer.from(`&${forced.text}`), bytes.subarray(end)]);
   }
 
   #drain(): void {
