@@ -43,6 +43,8 @@ const DIMENSION_KINDS = new Set<Kind>([
  * what it costs events of before or after is nothing that source and copy have to agree on.
  */
 const ALONE = new Set<Kind>(['addCampaign', 'dropCampaign', 'truncateCampaigns']);
+/** Chooses what the transaction that stays open adds. */
+const LEFT_OPEN = 17;
 /** Pause between random steps, ms: the steady traffic and the pipeline want the processors too. */
 const STEP_PAUSE_MS = 8;
 /** Transactions that stay open hold up the making of a slot: all are ended after so many steps of a load. */
@@ -62,10 +64,11 @@ export class LiveTraffic implements AsyncDisposable {
     await Promise.all([steady, this.#random(options, signal)]);
   }
 
-  /** Ends all transactions, except that of one connection if `leavesOpen`. */
+  /** Ends all transactions, and begins one that stays open if `leavesOpen`. */
   async settle(url: string, leavesOpen: boolean): Promise<void> {
     try {
-      await this.#sessions?.settle(leavesOpen ? CONNECTIONS - 1 : undefined);
+      await this.#sessions?.settle();
+      if (leavesOpen) await this.#sessions?.leaveOpen(LEFT_OPEN);
     } catch (error) {
       if (!isDown(error)) throw error;
       await this.#reopen(url);

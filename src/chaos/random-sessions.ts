@@ -130,9 +130,15 @@ export class RandomSessions implements AsyncDisposable {
     }
   }
 
-  /** Ends what is open, except on the connection given. */
-  async settle(except?: number): Promise<void> {
-    for (const [i, client] of this.#clients.entries()) if (i !== except) await client.query('COMMIT');
+  /** Ends what is open. */
+  async settle(): Promise<void> {
+    for (const client of this.#clients) await client.query('COMMIT');
+  }
+
+  /** Leaves a transaction open on the last connection. It only adds: nobody waits for what it has locked. */
+  async leaveOpen(a: number): Promise<void> {
+    const connection = CONNECTIONS - 1;
+    for (const kind of ['begin', 'addEvents', 'addDocuments'] as const) await this.run({ connection, kind, a, b: a });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
