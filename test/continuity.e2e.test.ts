@@ -169,8 +169,7 @@ test('GIVEN a running pipeline WHEN its slot is dropped under it THEN it ends wi
     return dropped.length > 0;
   };
   await waitFor(drop, { what: 'the slot to be dropped' });
-  await pg.client.query("SELECT pg_logical_emit_message(true, 'test', 'something behind what was applied')");
-  await expect(pipeline.caughtUp()).rejects.toMatchObject({ code: 'SLOT_LOST' });
+  await expect(pipeline.ended()).rejects.toMatchObject({ code: 'SLOT_LOST' });
 });
 
 test('GIVEN a copy WHEN a mirror is dropped THEN COPY_DAMAGED names it', async () => {

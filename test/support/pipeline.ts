@@ -13,6 +13,8 @@ export interface RunningPipeline extends AsyncDisposable {
   readonly progress: () => PipelineProgress | null;
   /** Resolves when everything committed before this call is in the copy. */
   caughtUp(): Promise<void>;
+  /** Resolves when it has ended by itself; throws what it failed with. */
+  ended(): Promise<void>;
   /** Ends it cleanly; throws what it failed with. */
   stop(): Promise<void>;
 }
@@ -76,9 +78,13 @@ export function startPipeline(
     controller.abort();
     await running;
   };
+  const ended = async (): Promise<void> => {
+    await running;
+    if (failure !== null) throw failure;
+  };
   const stop = async (): Promise<void> => {
     await end();
-    if (failure !== null) throw failure;
+    await ended();
   };
   return {
     progress: () => latest,
@@ -86,6 +92,7 @@ export function startPipeline(
       const lsn = await currentLsn(pg.client);
       await waitFor(() => isAt(lsn), { what: `the copy to reach ${lsn}` });
     },
+    ended,
     stop,
     [Symbol.asyncDispose]: end,
   };
