@@ -76,7 +76,7 @@ test('clones equal the snapshot they were asked for, while others commit', async
   const reader = await connectPostgres(pg.url, { applicationName: 'test' });
   const rest = await busy(pg.url, 3);
   let cloned = 0;
-  for (let i = 0; i < 12; i++) {
+  for (let i = 0; i < 4; i++) {
     const { answer, impressions } = await cloneAt(pg, ch, reader);
     if (answer.kind === 'cloned') {
       cloned++;
