@@ -53,6 +53,8 @@ export interface ApplierEvents {
 export class Applier {
   /** The state as last decided; its `appliedLsn` may be ahead of {@link durableLsn}. */
   state: Checkpoint;
+  /** Whether work was begun and has not come to its end. */
+  isInHand = false;
   /** Position up to which the applied state is stored: what may be confirmed. */
   durableLsn: Lsn;
 
@@ -63,8 +65,6 @@ export class Applier {
   #landedLsn: Lsn;
   /** Whether that transaction has landed in part only. */
   #isOpen = false;
-  /** Whether work was begun and has not come to its end. */
-  #isInHand = false;
   /** Batches so far: names each in its token. */
   #batches = 0;
   #storedAtMs = 0;
@@ -84,10 +84,10 @@ export class Applier {
    * @param hasMore Whether other work waits when this is done: then storing the position may wait a little.
    */
   async apply(work: Batch | TruncateWork, hasMore: () => boolean): Promise<void> {
-    this.#isInHand = true;
+    this.isInHand = true;
     if (work.kind === 'truncate') await this.#truncate(work);
     else await this.#applyBatch(work);
-    this.#isInHand = false;
+    this.isInHand = false;
     if (!hasMore() || performance.now() - this.#storedAtMs > STORE_INTERVAL_MS) await this.store();
   }
 
@@ -102,7 +102,7 @@ export class Applier {
 
   /** The last store before it ends in order: the next start has nothing in doubt. */
   async settle(patience: Patience): Promise<void> {
-    if (this.#isOpen || this.#isInHand || this.state.recovering) await this.store(patience);
+    if (this.#isOpen || this.isInHand || this.state.recovering) await this.store(patience);
     else await this.#write({ ...this.state, plannedLsn: 0n, dirty: CLEAN }, patience);
   }
 
@@ -145,7 +145,7 @@ export class Applier {
    */
   async repair(batch: Batch, dirty: DirtyBuckets): Promise<void> {
     this.#batches++;
-    this.#isInHand = true;
+    this.isInHand = true;
     const touched = mergeDirty(bucketsOf(batch, 'all'), dirty);
     const plannedLsn = maxLsn(this.state.plannedLsn, this.#landedLsn + PLAN_BYTES);
     if (!isClean(touched))
@@ -155,7 +155,7 @@ export class Applier {
     failPoint('landed');
     await this.#reconcile(touched);
     if (!isClean(touched)) await this.#write({ ...this.state, dirty: CLEAN });
-    this.#isInHand = false;
+    this.isInHand = false;
   }
 
   async #applyBatch(batch: Batch): Promise<void> {

@@ -205,13 +205,15 @@ export class Session {
 
   /** The loop. Everything that writes to the copy happens here, one thing after the other. */
   async #loop(stream: ReplicationStream): Promise<void> {
-    const { signal } = this.#options;
+    const { signal, log } = this.#options;
     stream.requestKeepalive();
     try {
       while (!signal.aborted) await this.#step(stream);
     } catch (error) {
       // What the stop has ended is no failure, and the position is stored all the same.
       if (!signal.aborted || !isAbort(error)) throw error;
+      if (this.#applier.isInHand)
+        log.warn('the work in hand took too long and was given up: the next session repeats it');
     }
     failPoint('stopping');
     // Stopped in order: the next start has nothing to repeat.

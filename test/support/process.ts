@@ -16,6 +16,7 @@ export class PipelineProcess implements AsyncDisposable {
   readonly #settings: Record<string, string>;
   #child: ChildProcess | null = null;
   #last: ChildProcess | null = null;
+  #closed: Promise<unknown> = Promise.resolve();
   /** What the processes wrote on stderr, for the message of a failure. */
   output = '';
   kills = 0;
@@ -55,6 +56,12 @@ export class PipelineProcess implements AsyncDisposable {
       this.output += text.toString();
     });
     this.#child = child;
+    this.#closed = once(child, 'close');
+  }
+
+  /** Resolves when the process has ended and all that it wrote is in {@link output}. */
+  async closed(): Promise<void> {
+    await this.#closed;
   }
 
   /** Suspends the process as it is, whatever it has in hand. The signal takes its time: resolves when it sleeps. */
