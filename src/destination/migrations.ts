@@ -91,6 +91,7 @@ async function applyFile(clickhouse: ClickHouse, file: MigrationFile, sql: strin
       if (!(error instanceof AppError) || error.code !== 'CLICKHOUSE_FAILED') throw error;
       throw new AppError('MIGRATION_FAILED', `${file.script}, statement ${index + 1}: ${error.message}`, {
         cause: error,
+        details: error.details,
       });
     }
   }

@@ -81,3 +81,13 @@ test.each([
 ])('SQLSTATE %s may pass: %s', (sqlState, passes) => {
   expect(mayPass(new AppError('POSTGRES_FAILED', 'test', { details: { sqlState } }))).toBe(passes);
 });
+
+test('a migration that the server refuses for a while is met again at the next session; a wrong file is not', () => {
+  const failed = (details: Record<string, unknown>): boolean =>
+    mayPass(new AppError('MIGRATION_FAILED', '', { details }));
+  expect([failed({ clickhouseCode: '241' }), failed({ clickhouseCode: '62' }), failed({})]).toEqual([
+    true,
+    false,
+    false,
+  ]);
+});

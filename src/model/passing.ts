@@ -55,7 +55,8 @@ export const FINAL_SQLSTATE_CLASSES: ReadonlyMap<string, string> = new Map([
  */
 export function mayPass(error: AppError): boolean {
   const { clickhouseCode, sqlState } = error.details;
-  if (error.code === 'CLICKHOUSE_FAILED') return !FINAL_CLICKHOUSE_CODES.has(Number(clickhouseCode));
+  const isRefused = error.code === 'MIGRATION_FAILED' && clickhouseCode !== undefined;
+  if (error.code === 'CLICKHOUSE_FAILED' || isRefused) return !FINAL_CLICKHOUSE_CODES.has(Number(clickhouseCode));
   if (error.code === 'POSTGRES_FAILED') return !FINAL_SQLSTATE_CLASSES.has(String(sqlState).slice(0, 2));
   return ERRORS[error.code].remedy === 'retry';
 }
