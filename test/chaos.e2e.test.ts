@@ -6,6 +6,9 @@ import { expect, test } from 'vitest';
 import { runChaos } from '../src/chaos/chaos.ts';
 import { FAULT_KINDS } from '../src/chaos/fault-kinds.ts';
 
+/** Faults that find something to break whatever the process is at: others depend on the moment. */
+const CERTAIN = new Set(['kill', 'stop', 'freeze', 'clickhouse-kill', 'postgres-crash', 'postgres-terminate']);
+
 test(
   'GIVEN live traffic WHEN something breaks in each round THEN source and copy are equal after it',
   { timeout: 180_000 },
@@ -16,7 +19,7 @@ test(
       seed: 16,
       first: 1,
       minutes: null,
-      kinds: FAULT_KINDS,
+      kinds: FAULT_KINDS.filter((kind) => CERTAIN.has(kind)),
       directory: join(home, 'run'),
       signal: new AbortController().signal,
     });
