@@ -25,34 +25,10 @@ const ROOMS = {
   generator: ['model', 'source', 'telemetry'],
   verify: ['model', 'codec', 'source', 'destination', 'telemetry'],
   pipeline: ['model', 'config', 'codec', 'source', 'destination', 'telemetry'],
-  chaos: [
-    'model',
-    'telemetry',
-    'config',
-    'codec',
-    'engines',
-    'source',
-    'destination',
-    'kpi',
-    'generator',
-    'pipeline',
-    'verify',
-  ],
-  cli: [
-    'model',
-    'telemetry',
-    'config',
-    'codec',
-    'engines',
-    'source',
-    'destination',
-    'kpi',
-    'generator',
-    'pipeline',
-    'verify',
-    'chaos',
-  ],
 };
+// Chaos breaks a whole product: it knows all rooms but the command line, which knows chaos too.
+ROOMS.chaos = Object.keys(ROOMS);
+ROOMS.cli = Object.keys(ROOMS);
 
 const MAX_LINES = 400;
 const MAX_TEST_LINES = 600;
