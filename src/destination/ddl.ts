@@ -29,12 +29,21 @@ export interface TableNames {
   readonly landingView: string;
 }
 
-/** Names of the objects of the table whose mirror is `target`. */
-export function tableNames(names: Names, target: string): TableNames {
+/** Name, in the internal database, of the mirror that is built beside the one of `target`. */
+export function nextMirror(target: string): string {
+  return `${target}_next`;
+}
+
+/**
+ * Names of the objects of the table whose mirror is `target`.
+ *
+ * @param building `mirror` is the one that is built beside the one that is read.
+ */
+export function tableNames(names: Names, target: string, building = false): TableNames {
   const database = chIdent(names.database);
   const internal = chIdent(names.internal);
   return {
-    mirror: `${database}.${chIdent(target)}`,
+    mirror: building ? `${internal}.${chIdent(nextMirror(target))}` : `${database}.${chIdent(target)}`,
     current: `${database}.${chIdent(`${target}_current`)}`,
     landing: `${internal}.${chIdent(`${target}_in`)}`,
     landingView: `${internal}.${chIdent(`${target}_mv`)}`,

@@ -16,6 +16,7 @@ const ALWAYS_NEEDED = new Set([
   'V8__heartbeat.sql',
   'V9__control.sql',
   'V10__resync.sql',
+  'V11__table_identity.sql',
 ]);
 
 /** What the files are told. */

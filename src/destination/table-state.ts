@@ -17,8 +17,23 @@ import { AppError } from '../model/errors.ts';
  * - `catching_up`: all chunks are in; consistent once the stream passes `loadEndLsn`
  * - `live`: equal to the source at every applied position
  * - `quarantined`: its changes are not followed, see `reason`
+ * - `paused`, `excluded`: nor are they, because somebody said so
+ * - `dropped`: the source has it no more; the mirror is kept
  */
-export type TablePhase = 'waiting' | 'loading' | 'catching_up' | 'live' | 'quarantined';
+export type TablePhase =
+  | 'waiting'
+  | 'loading'
+  | 'catching_up'
+  | 'live'
+  | 'quarantined'
+  | 'paused'
+  | 'excluded'
+  | 'dropped';
+
+/** False in the phases in which changes of a table are left out until somebody acts. */
+export function isFollowed(phase: TablePhase): boolean {
+  return phase === 'waiting' || phase === 'loading' || phase === 'catching_up' || phase === 'live';
+}
 
 /** Where one table stands. */
 export interface TableState {
@@ -26,9 +41,17 @@ export interface TableState {
   readonly table: string;
   /** Name of its mirror. */
   readonly target: string;
+  /** `pg_class.oid`; 0: written before oids were. */
+  readonly oid: number;
+  /** JSON: file and columns of the table when its mirror was last brought into line; empty: not known. */
+  readonly shape: string;
   readonly phase: TablePhase;
   /** Rises when the load starts over. */
   readonly generation: number;
+  /** Whether rows go to a mirror beside the one that is read, until it is live and takes its place. */
+  readonly building: boolean;
+  /** Changes committed before this position are left out: the load sees them. */
+  readonly fromLsn: Lsn;
   /** Version of the rows that are loaded: 0 at first, the start of the slot at a resync. */
   readonly baseVersion: Lsn;
   /** Their commit time in the history, µs since 1970. */
@@ -48,8 +71,12 @@ export function newTableState(table: SourceTable): TableState {
   return {
     table: tableLabel(table),
     target: table.target,
+    oid: table.oid,
+    shape: '',
     phase: 'waiting',
     generation: 1,
+    building: false,
+    fromLsn: NO_LSN,
     baseVersion: NO_LSN,
     baseTimeUs: 0n,
     filenode: 0n,
@@ -94,7 +121,7 @@ export class TableStateStore {
 
   /** The newest state of each table, by `schema.table`. */
   async readTables(): Promise<Map<string, TableState>> {
-    const rows = await this.#clickhouse.rows<Record<string, string | number>>(
+    const rows = await this.#clickhouse.rows<Record<string, string | number | boolean>>(
       `SELECT * FROM ${this.#internal}.tables FINAL WHERE pipeline = {pipeline:String}`,
       { params: { pipeline: this.#pipeline } },
     );
@@ -105,10 +132,14 @@ export class TableStateStore {
       states.set(String(row['table']), {
         table: String(row['table']),
         target: String(row['target']),
+        oid: Number(row['oid'] ?? 0),
+        shape: String(row['shape'] ?? ''),
+        building: row['building'] === true,
+        fromLsn: BigInt(row['from_lsn'] ?? 0),
         phase: String(row['phase']) as TablePhase,
         generation: Number(row['generation']),
         baseVersion: BigInt(row['base_version'] ?? 0),
-        baseTimeUs: parseMicros(row['base_time']),
+        baseTimeUs: parseMicros(String(row['base_time'])),
         filenode: BigInt(row['filenode'] ?? 0),
         chunksTotal: Number(row['chunks_total']),
         rowsEstimated: Number(row['rows_estimated']),
@@ -129,9 +160,13 @@ export class TableStateStore {
           pipeline: this.#pipeline,
           table: state.table,
           target: state.target,
+          oid: state.oid,
+          shape: state.shape,
           seq: String(this.#seq),
           phase: state.phase,
           generation: state.generation,
+          building: state.building ? 1 : 0,
+          from_lsn: String(state.fromLsn),
           base_version: String(state.baseVersion),
           base_time: formatMicros(state.baseTimeUs),
           filenode: String(state.filenode),

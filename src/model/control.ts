@@ -1,10 +1,11 @@
 /**
- * What `millrace verify` says to the running pipeline, through the source's own log: transactional logical
+ * What `millrace verify` and other commands say to the running pipeline, through the source's own log: transactional logical
  * messages (`pg_logical_emit_message`), so each has a place in the order of commits.
  *
  *   hold ─► the pipeline stops before the next transaction, and reads on
  *   snapshot ─► it applies what that snapshot sees, not more, and clones its tables
  *   repair ─► it reads the keys noted in the copy again
+ *   reconfigure ─► it prepares anew, with the tables and states as they are by then
  *
  * Answers lie in ClickHouse (destination/control.ts): both sides reach it, and no port is opened.
  *
@@ -22,7 +23,9 @@ export type ControlMessage =
   /** `snapshot`: the text of `pg_current_snapshot()`. */
   | { readonly kind: 'snapshot'; readonly id: string; readonly snapshot: string }
   | { readonly kind: 'release'; readonly id: string }
-  | { readonly kind: 'repair'; readonly id: string };
+  | { readonly kind: 'repair'; readonly id: string }
+  /** The set of tables, or what is to be done with one, has changed in the copy's state: it is read anew. */
+  | { readonly kind: 'reconfigure'; readonly id: string };
 
 /** The message's content. */
 export function encodeControl(message: ControlMessage): string {
@@ -47,7 +50,7 @@ function isControl(message: unknown): message is ControlMessage {
   if (typeof id !== 'string') return false;
   if (kind === 'snapshot') return typeof snapshot === 'string';
   if (kind === 'hold') return typeof maxMs === 'number' && maxMs > 0;
-  return kind === 'release' || kind === 'repair';
+  return kind === 'release' || kind === 'repair' || kind === 'reconfigure';
 }
 
 /** Which transactions a snapshot sees, by their 32-bit ids as the stream tells them. */

@@ -21,7 +21,8 @@ import type {
 } from '../source/changes.ts';
 import { Barrier } from './barrier.ts';
 import { Batch, type TableBatchPool, type Work } from './batch.ts';
-import type { BatchMode, TableBatch, TableLayout } from './table-batch.ts';
+import type { TableLayout } from './layout.ts';
+import type { BatchMode, TableBatch } from './table-batch.ts';
 import { VersionOrder } from './version-order.ts';
 
 /** How often the bytes of the open batch are counted: every so many changes. */
@@ -41,6 +42,8 @@ export interface AccumulatorOptions {
   readonly maxBytes: number;
   /** A table whose change cannot be taken: it is left out from here on, the others go on. */
   readonly quarantine: (layout: TableLayout, error: AppError) => void;
+  /** The tables are no more what this session was prepared for: called once, behind the last change that is taken. */
+  readonly reconfigure: (why: string) => void;
 }
 
 /** The sink of the stream. */
@@ -63,6 +66,8 @@ export class Accumulator implements ChangeSink {
   #lastTable: TableBatch | null = null;
   /** Messages to us in the open transaction. */
   #messages: ControlMessage[] = [];
+  /** Nothing is taken any more: the next session begins before what is left out here. */
+  #hasEnded = false;
   /** While it waits for its place, each transaction is a batch of its own. */
   #barrier: Barrier | null = null;
 
@@ -117,7 +122,7 @@ export class Accumulator implements ChangeSink {
     if (!this.#batch.isEmpty) this.queue.push(this.#batch);
     this.#batch = new Batch(this.mode);
     this.#lastRelation = -1;
-    if (this.#transaction !== null) this.#enter(this.#transaction);
+    if (this.#transaction !== null && !this.#hasEnded) this.#enter(this.#transaction);
   }
 
   /** Leaves a table out from here on. */
@@ -126,9 +131,24 @@ export class Accumulator implements ChangeSink {
     this.#lastRelation = -1;
   }
 
+  /**
+   * Takes nothing from here on, and asks for another session. What was taken of the present transaction is cut as a
+   * piece: the next session applies that transaction again, from its beginning.
+   */
+  end(why: string): void {
+    if (this.#hasEnded) return;
+    this.#barrier?.giveUp('the tables are read anew');
+    this.#barrier = null;
+    this.cut();
+    this.#hasEnded = true;
+    this.#skips = true;
+    this.#options.reconfigure(why);
+  }
+
   begin(transaction: TransactionStart): void {
     this.#transaction = transaction;
-    this.#skips = transaction.commitLsn < this.#options.startLsn;
+    this.#lastRelation = -1;
+    this.#skips = this.#hasEnded || transaction.commitLsn < this.#options.startLsn;
     if (this.#skips) return;
     this.#versions.begin(transaction.commitLsn);
     this.#enter(transaction);
@@ -185,7 +205,7 @@ export class Accumulator implements ChangeSink {
   truncate(oids: readonly number[], position: WalPosition): void {
     if (this.#skips || this.#transaction === null) return;
     const layouts = oids.map((oid) => (this.#quarantined.has(oid) ? undefined : this.#options.layouts.get(oid)));
-    const tables = layouts.filter((layout) => layout !== undefined);
+    const tables = layouts.filter((layout) => layout !== undefined).filter((layout) => !this.#isSeenByLoad(layout));
     if (tables.length === 0) return;
     this.cut();
     const version = this.#versions.next(position);
@@ -210,6 +230,8 @@ export class Accumulator implements ChangeSink {
     } else if (message.kind === 'repair') {
       this.cut();
       this.queue.push({ kind: 'repair', id: message.id });
+    } else if (message.kind === 'reconfigure') {
+      this.end('it was asked for');
     } else if (barrier?.id === message.id) {
       this.#barrier = null;
       if (message.kind === 'snapshot') barrier.place(this.queue, parseSnapshot(message.snapshot));
@@ -225,7 +247,7 @@ export class Accumulator implements ChangeSink {
     if (this.#skips) return null;
     if (oid === this.#lastRelation) return this.#lastTable;
     const layout = this.#options.layouts.get(oid);
-    if (layout === undefined || this.#quarantined.has(oid)) return null;
+    if (layout === undefined || this.#quarantined.has(oid) || this.#isSeenByLoad(layout)) return null;
     let table = this.#batch.tables.get(oid);
     if (table === undefined) {
       table = this.#options.pool.take(layout, this.#batch.mode);
@@ -234,6 +256,11 @@ export class Accumulator implements ChangeSink {
     this.#lastRelation = oid;
     this.#lastTable = table;
     return table;
+  }
+
+  /** True for changes that the table's load begins behind. */
+  #isSeenByLoad({ fromLsn }: TableLayout): boolean {
+    return this.#transaction !== null && this.#transaction.commitLsn < fromLsn;
   }
 
   /** Takes one change; a value that does not fit costs this table, not the stream. */

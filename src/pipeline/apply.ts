@@ -11,7 +11,6 @@
 import type { ColumnBuffer } from '../codec/column.ts';
 import { encodeBlock } from '../codec/native.ts';
 import { type Checkpoint, CLEAN, isClean, mergeDirty } from '../destination/checkpoint.ts';
-import { tableNames } from '../destination/ddl.ts';
 import { insertPiece, LANDING_SETTINGS, type Patience, untilDone } from '../destination/landing.ts';
 import { lookupRows } from '../destination/lookup.ts';
 import { type PriceChange, priceEffect } from '../destination/prices.ts';
@@ -23,7 +22,8 @@ import type { Copy } from './copy.ts';
 import type { Batch, TruncateWork } from './batch.ts';
 import { bucketsOf, hourOf } from './dirty.ts';
 import { failPoint, failPointOnTheWay } from './fail-points.ts';
-import type { FetchedRows, Key, TableBatch, TableLayout } from './table-batch.ts';
+import { type TableLayout, layoutNames } from './layout.ts';
+import type { FetchedRows, Key, TableBatch } from './table-batch.ts';
 
 /** For batches whose open values all come from their own earlier rows. */
 const NOTHING_FETCHED: FetchedRows = { columns: [], rowOf: new Map() };
@@ -223,7 +223,7 @@ export class Applier {
       if (column !== undefined) into.set(source.columns[i]?.name ?? '', column);
     }
     const rows = await lookupRows(this.#copy.clickhouse, {
-      mirror: tableNames(this.#copy.names, source.target).mirror,
+      mirror: layoutNames(this.#copy.names, table.layout).mirror,
       keyNames: source.key.map((i) => source.columns[i]?.name ?? ''),
       keys: table.keyRows,
       into,
@@ -273,7 +273,7 @@ export class Applier {
     const token = `${this.#copy.pipeline}:${this.state.epoch}:${this.#batches}:${tableLabel(source)}`;
     failPointOnTheWay('sent');
     const certain = await insertPiece(this.#copy.clickhouse, {
-      sql: `INSERT INTO ${tableNames(this.#copy.names, source.target).landing} (${columns}) FORMAT Native`,
+      sql: `INSERT INTO ${layoutNames(this.#copy.names, table.layout).landing} (${columns}) FORMAT Native`,
       parts,
       settings: { ...LANDING_SETTINGS, ...this.#copy.fence.settings('batch'), insert_deduplication_token: token },
       ...this.#patience,
@@ -295,7 +295,7 @@ export class Applier {
         await this.#retry(() => this.#endHistory(layout.table.target, work));
         failPoint('history-ended');
       }
-      await this.#retry(() => this.#empty(layout.table.target));
+      await this.#retry(() => this.#empty(layout));
     }
     failPoint('truncated');
     if (rollupsLive) await this.#reconcile({ ...CLEAN, all: true });
@@ -307,9 +307,9 @@ export class Applier {
    * Empties a mirror: as fast as TRUNCATE, but while another writer is in force it deletes nothing. A constraint
    * looks at inserts alone, so the condition asks the fence itself, where and when the rows are deleted.
    */
-  async #empty(target: string): Promise<void> {
+  async #empty(layout: TableLayout): Promise<void> {
     const { clickhouse, names, fence } = this.#copy;
-    await clickhouse.command(`ALTER TABLE ${tableNames(names, target).mirror} DELETE WHERE ${fence.condition}`, {
+    await clickhouse.command(`ALTER TABLE ${layoutNames(names, layout).mirror} DELETE WHERE ${fence.condition}`, {
       signal: this.#patience.signal,
       settings: { ...fence.settings('truncate'), mutations_sync: 1 },
     });

@@ -5,7 +5,8 @@
 import type { UnfitPolicy } from '../codec/column.ts';
 import type { Lsn } from '../model/lsn.ts';
 import type { Barrier } from './barrier.ts';
-import { type BatchMode, TableBatch, type TableLayout } from './table-batch.ts';
+import type { TableLayout } from './layout.ts';
+import { type BatchMode, TableBatch } from './table-batch.ts';
 
 /** Changes to apply together. */
 export class Batch {

@@ -9,7 +9,7 @@ import type { Barrier } from './barrier.ts';
 import type { RepairWork } from './batch.ts';
 import type { Copy } from './copy.ts';
 import type { Repairer } from './repair.ts';
-import type { TableLayout } from './table-batch.ts';
+import type { TableLayout } from './layout.ts';
 
 /** What it needs from the session. */
 export interface ControlsOptions {

@@ -1,7 +1,6 @@
 /** Gathers what a start depends on (recovery.ts decides about it). Reads only. */
 import type pg from 'pg';
 import { type Checkpoint, isClean } from '../destination/checkpoint.ts';
-import { tableNames } from '../destination/ddl.ts';
 import { ticketOf } from '../destination/fence.ts';
 import type { TableState } from '../destination/table-state.ts';
 import type { Lsn } from '../model/lsn.ts';
@@ -11,7 +10,7 @@ import { identifySource } from '../source/identity.ts';
 import { currentLsn, inspectSlot } from '../source/slot.ts';
 import type { Copy } from './copy.ts';
 import type { CheckpointFacts, CopyFacts, JournalFacts, SlotFacts, SourceFacts } from './recovery.ts';
-import type { TableLayout } from './table-batch.ts';
+import { type TableLayout, layoutNames } from './layout.ts';
 
 /** Of the source, at one moment. */
 export interface SourceSide {
@@ -85,9 +84,7 @@ export async function gatherCopy(
 }
 
 async function newestVersion(copy: Copy, layouts: readonly TableLayout[]): Promise<Lsn> {
-  const parts = layouts.map(
-    ({ table }) => `SELECT max(_version) AS v FROM ${tableNames(copy.names, table.target).mirror}`,
-  );
+  const parts = layouts.map((layout) => `SELECT max(_version) AS v FROM ${layoutNames(copy.names, layout).mirror}`);
   if (parts.length === 0) return 0n;
   const [row] = await copy.clickhouse.rows<{ newest: string }>(
     `SELECT max(v) AS newest FROM (${parts.join(' UNION ALL ')})`,

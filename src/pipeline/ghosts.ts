@@ -3,11 +3,10 @@
  * since are gone in the source. They get a tombstone under the version of the loaded rows. May be repeated.
  */
 import { type Patience, untilDone } from '../destination/landing.ts';
-import { tableNames } from '../destination/ddl.ts';
 import type { TableState } from '../destination/table-state.ts';
 import { chIdent } from '../model/quote.ts';
 import type { Copy } from './copy.ts';
-import type { TableLayout } from './table-batch.ts';
+import { type TableLayout, layoutNames } from './layout.ts';
 
 /** Ends the ghosts of a table that is consistent now; nothing to do after a first load. */
 export async function endGhosts(
@@ -16,7 +15,7 @@ export async function endGhosts(
   { state, patience }: { state: TableState; patience: Patience },
 ): Promise<void> {
   if (state.baseVersion === 0n) return;
-  const { mirror } = tableNames(copy.names, layout.table.target);
+  const { mirror } = layoutNames(copy.names, layout);
   const ghosts = `(SELECT * FROM ${mirror} FINAL WHERE _deleted = 0 AND _version < {base:UInt64})`;
   const ended = 'SELECT * REPLACE({base:UInt64} AS _version, 1 AS _deleted)';
   const insert = async (sql: string): Promise<void> => {

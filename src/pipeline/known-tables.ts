@@ -9,7 +9,7 @@ import { isAdName, isAdTable } from '../model/roles.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import { changedColumns } from './accumulate.ts';
 import type { Copy } from './copy.ts';
-import type { TableLayout } from './table-batch.ts';
+import type { TableLayout } from './layout.ts';
 
 /** What was there before this start. */
 export interface KnownTables {

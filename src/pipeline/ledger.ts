@@ -7,7 +7,7 @@ import { type Patience, untilDone } from '../destination/landing.ts';
 import { chIdent } from '../model/quote.ts';
 import { tableLabel } from '../model/table.ts';
 import type { Copy } from './copy.ts';
-import type { TableLayout } from './table-batch.ts';
+import type { TableLayout } from './layout.ts';
 
 interface Loss {
   readonly table: string;

@@ -11,7 +11,6 @@ import type pg from 'pg';
 import type { ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
 import { CopyBinaryReader } from '../codec/copy-binary.ts';
 import { encodeBlock, type NamedBlockColumn } from '../codec/native.ts';
-import { tableNames } from '../destination/ddl.ts';
 import { insertPiece, LOAD_SETTINGS, type Patience } from '../destination/landing.ts';
 import type { TableState } from '../destination/table-state.ts';
 import { chIdent } from '../model/quote.ts';
@@ -20,7 +19,7 @@ import { copyOut } from '../source/copy-out.ts';
 import type { Copy } from './copy.ts';
 import { failPoint, failPointOnTheWay } from './fail-points.ts';
 import { MarkColumns, PLAIN } from './marks.ts';
-import { openColumns, type TableLayout } from './table-batch.ts';
+import { openColumns, type TableLayout, layoutNames } from './layout.ts';
 
 /** How a chunk is read. */
 export interface ReadOptions {
@@ -150,7 +149,7 @@ export class ChunkReader {
 
   #block(rows: number): { sql: string; block: NamedBlockColumn[] } {
     const { table, history } = this.#layout;
-    const names = tableNames(this.#copy.names, table.target);
+    const names = layoutNames(this.#copy.names, this.#layout);
     const block: NamedBlockColumn[] = table.columns.map((column, i) => ({
       name: column.name,
       column: this.#columns[i] as ColumnBuffer,

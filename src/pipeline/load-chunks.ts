@@ -13,7 +13,7 @@ import { failPoint } from './fail-points.ts';
 import { type ChunkOnItsWay, ChunkReader } from './load-chunk.ts';
 import { LoadConnection, withLoadSession } from './load-connection.ts';
 import type { LoadStates } from './load-states.ts';
-import type { TableLayout } from './table-batch.ts';
+import type { TableLayout } from './layout.ts';
 
 /** How chunks are loaded. */
 export interface ChunkLoadOptions {

@@ -1,6 +1,6 @@
 /** Where each table's load stands: in memory for the loader, in the copy for the next start. */
 import { type Patience, untilDone } from '../destination/landing.ts';
-import { newTableState, type TableState } from '../destination/table-state.ts';
+import { isFollowed, newTableState, type TableState } from '../destination/table-state.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Copy } from './copy.ts';
@@ -36,7 +36,7 @@ export class LoadStates {
     this.#copy = options.copy;
     this.#patience = options.patience;
     this.#log = options.log;
-    for (const state of found.values()) if (state.phase === 'quarantined') this.#states.set(state.table, state);
+    for (const state of found.values()) if (!isFollowed(state.phase)) this.#states.set(state.table, state);
     for (const table of tables) {
       const label = tableLabel(table);
       this.#states.set(label, found.get(label) ?? newTableState(table));
@@ -52,9 +52,9 @@ export class LoadStates {
     }));
   }
 
-  /** True when no table is still on its way; quarantined ones do not count. */
+  /** True when no table is still on its way; those that are not followed do not count. */
   get isDone(): boolean {
-    return [...this.#states.values()].every(({ phase }) => phase === 'live' || phase === 'quarantined');
+    return [...this.#states.values()].every(({ phase }) => phase === 'live' || !isFollowed(phase));
   }
 
   /** The state of a table, by `schema.table`; undefined when it is not one of ours. */

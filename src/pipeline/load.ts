@@ -28,7 +28,8 @@ import { loadChunks } from './load-chunks.ts';
 import { withLoadSession } from './load-connection.ts';
 import { type LoadProgress, LoadStates } from './load-states.ts';
 import { settleIncomplete } from './settle.ts';
-import type { TableBatch, TableLayout } from './table-batch.ts';
+import type { TableLayout } from './layout.ts';
+import type { TableBatch } from './table-batch.ts';
 
 /** What the loader needs. */
 export interface LoaderOptions {

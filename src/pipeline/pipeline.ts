@@ -60,8 +60,9 @@ async function runSessions(copy: Copy, options: PipelineOptions, statements: Abo
     try {
       const session = await untilStopped(signal, statements, 0, () => openSession(copy, options));
       hasStreamed = true;
-      await untilStopped(signal, statements, LAST_STATEMENT_MS, () => session.run());
-      return;
+      const outcome = await untilStopped(signal, statements, LAST_STATEMENT_MS, () => session.run());
+      if (outcome === 'stopped') return;
+      attempt = 0;
     } catch (error) {
       if (signal.aborted && (isAbort(error) || (error instanceof AppError && mayPass(error)))) return;
       if (!isRetryable(error, attempt, hasStreamed)) throw error;

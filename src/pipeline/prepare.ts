@@ -10,9 +10,9 @@ import { ClickHouse } from '../destination/client.ts';
 import { createTableStatements, type Names, tableNames } from '../destination/ddl.ts';
 import { Fence, fenceTables } from '../destination/fence.ts';
 import { migrateClickHouse } from '../destination/schema.ts';
-import { newTableState, type TableState, TableStateStore } from '../destination/table-state.ts';
+import { isFollowed, newTableState, type TableState, TableStateStore } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
-import type { Lsn } from '../model/lsn.ts';
+import { type Lsn, NO_LSN } from '../model/lsn.ts';
 import { hasHistory, isAdSchema, isAdTable, roleOf } from '../model/roles.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import { readTables } from '../source/catalog.ts';
@@ -36,7 +36,7 @@ import { failPoint } from './fail-points.ts';
 import { type KnownTables, quarantinedState, readKnownTables, shapeFault } from './known-tables.ts';
 import { NOTHING_YET, type PipelineOptions } from './options.ts';
 import { decide, type Decision } from './recovery.ts';
-import type { TableLayout } from './table-batch.ts';
+import type { TableLayout } from './layout.ts';
 
 /** A pipeline that is ready to stream. Others cannot start on its slot until it is disposed of: once the stream is open. */
 export interface Prepared extends AsyncDisposable {
@@ -101,8 +101,9 @@ async function prepareOn(
   const ticket = await lockStart(client, options.slot);
   const tables = await readTables(client, { include: options.includeTables, exclude: options.excludeTables });
   const before = await readKnownTables(copy);
-  const isFollowed = (table: SourceTable): boolean => before.states.get(tableLabel(table))?.phase !== 'quarantined';
-  const { layouts, adSchema } = layoutsOf(tables.filter(isFollowed), before.adSchema);
+  const isKnownToFollow = (table: SourceTable): boolean =>
+    isFollowed(before.states.get(tableLabel(table))?.phase ?? 'waiting');
+  const { layouts, adSchema } = layoutsOf(tables.filter(isKnownToFollow), before);
   const side = await gatherSource(client, options, ticket);
   const journal = await findJournal(options, side.source.sourceId);
   unlessRefused(
@@ -155,17 +156,20 @@ function unlessRefused(decision: Decision): Exclude<Decision, { code: string }> 
   return decision;
 }
 
+/** Before the first start. */
+const NOTHING_KNOWN = { adSchema: false, states: new Map<string, TableState>() };
+
 /**
  * Codecs and roles of the tables.
  *
- * @param hasRollups The ad schema was recognised at an earlier start.
+ * @param known.adSchema The ad schema was recognised at an earlier start.
  * @throws {AppError} `TYPE_UNSUPPORTED` naming table and column.
  */
 export function layoutsOf(
   tables: readonly SourceTable[],
-  hasRollups = false,
+  known: { readonly adSchema: boolean; readonly states: ReadonlyMap<string, TableState> } = NOTHING_KNOWN,
 ): { layouts: TableLayout[]; adSchema: boolean } {
-  const adSchema = hasRollups || isAdSchema(tables);
+  const adSchema = known.adSchema || isAdSchema(tables);
   const layouts = tables.map((table): TableLayout => {
     if (table.replicaIdentity === 'i' || table.replicaIdentity === 'n') {
       throw new AppError(
@@ -184,7 +188,8 @@ export function layoutsOf(
         });
       }
     });
-    return { table, codecs, role: roleOf(table, adSchema), history: hasHistory(table, adSchema) };
+    const { building = false, fromLsn = NO_LSN } = known.states.get(tableLabel(table)) ?? {};
+    return { table, codecs, role: roleOf(table, adSchema), history: hasHistory(table, adSchema), building, fromLsn };
   });
   return { layouts, adSchema };
 }

@@ -4,7 +4,7 @@ import type { ColumnBuffer } from '../codec/column.ts';
 import { CopyBinaryReader } from '../codec/copy-binary.ts';
 import { pgIdent, pgLiteral, pgTable } from '../model/quote.ts';
 import { copyOut } from '../source/copy-out.ts';
-import type { TableLayout } from './table-batch.ts';
+import type { TableLayout } from './layout.ts';
 
 /** Keys in one query: the statement stays small, and each is found by the primary key's index. */
 const KEYS_PER_QUERY = 500;

@@ -11,7 +11,6 @@ import type { ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
 import { openDateTime64, openUInt64, openUInt8 } from '../codec/codecs.ts';
 import { CLEAN, mergeDirty } from '../destination/checkpoint.ts';
 import type { Repairs } from '../destination/control.ts';
-import { tableNames } from '../destination/ddl.ts';
 import { lookupRows } from '../destination/lookup.ts';
 import type { Bucket, DirtyBuckets } from '../destination/rollups.ts';
 import { AppError } from '../model/errors.ts';
@@ -23,7 +22,8 @@ import type { Copy } from './copy.ts';
 import { hourOf } from './dirty.ts';
 import { ADDED, PLAIN, TOMBSTONE } from './marks.ts';
 import { readByKey } from './read-by-key.ts';
-import { type Key, openColumns, type TableBatch, type TableLayout } from './table-batch.ts';
+import { openColumns, type TableLayout, layoutNames } from './layout.ts';
+import { type Key, type TableBatch } from './table-batch.ts';
 
 /** The first hour that the copy can hold, 1900-01-01: prices of a repaired campaign are looked at from there on. */
 const FIRST_HOUR = -613_608;
@@ -133,7 +133,7 @@ export class Repairer {
   async #readMirror(batch: TableBatch, keys: readonly (ColumnBuffer | undefined)[]): Promise<MirrorRows> {
     const columns = this.#open(batch.layout);
     const versions = openUInt64('_version');
-    const { mirror } = tableNames(this.#options.copy.names, batch.layout.table.target);
+    const { mirror } = layoutNames(this.#options.copy.names, batch.layout);
     await this.#lookup(batch.layout, { from: mirror, keys, columns, marks: { _version: versions } });
     return { columns, rowOf: indexRows(batch, columns), versions };
   }

@@ -24,7 +24,7 @@ import { readKnownTables } from './known-tables.ts';
 import type { PipelineOptions } from './options.ts';
 import { layoutsOf, makeSlot, makeTables, writtenTables } from './prepare.ts';
 import { decide, type Decision } from './recovery.ts';
-import type { TableLayout } from './table-batch.ts';
+import type { TableLayout } from './layout.ts';
 
 /** What will be loaded again, and from where on. */
 export interface Resync {
@@ -63,7 +63,7 @@ async function resyncOn(
   const ticket = await lockStart(client, options.slot);
   const before = await readKnownTables(copy);
   const tables = await readTables(client, { include: options.includeTables, exclude: options.excludeTables });
-  const { layouts, adSchema } = layoutsOf(tables, before.adSchema);
+  const { layouts, adSchema } = layoutsOf(tables, before);
   const side = await gatherSource(client, options, ticket);
   const facts = await gatherCopy(copy, layouts, { ...before, withVersions: true });
   const { checkpoint } = before;

@@ -26,7 +26,9 @@ import { openPace, type Pace } from './pace.ts';
 import type { Prepared } from './prepare.ts';
 import { Repairer } from './repair.ts';
 import { RetryBoard } from './retry-board.ts';
-import type { BatchMode, TableLayout } from './table-batch.ts';
+import type { TableLayout } from './layout.ts';
+import type { BatchMode } from './table-batch.ts';
+import { rollupsAreDue, sessionProgress } from './session-progress.ts';
 import { Wake } from './wake.ts';
 
 /** Cut batches that may wait while one is being applied; then the stream pauses. */
@@ -40,8 +42,6 @@ const POSITION_POLL_MS = 100;
 /** When it is stopped: how long the work in hand may take to its end, and the last store, ms. */
 const LAST_WORK_MS = 4_000;
 const LAST_STORE_MS = 2_000;
-/** Tables that the rollups depend on: campaign, impressions, clicks. */
-const COUNTED_TABLES = 3;
 
 /** Streams and loads until it is stopped or fails. */
 export class Session {
@@ -65,6 +65,8 @@ export class Session {
   #changes = 0;
   #lastStoreAt = 0;
   #failure: unknown = null;
+  /** Why another session is asked for; null while it is not. */
+  #reconfigure: string | null = null;
   /** Aborted when the session is over: whatever still loads or waits ends with it. */
   readonly #end = new AbortController();
   /** Aborts some time after the stop: until then the work in hand may come to its end. */
@@ -122,6 +124,7 @@ export class Session {
       mode: prepared.start.mode,
       maxBytes: options.batchMaxBytes,
       quarantine: (layout, error) => this.#quarantine(layout, error),
+      reconfigure: (why) => this.#onReconfigure(why),
     });
     for (const layout of layouts) {
       if (prepared.states.get(tableLabel(layout.table))?.phase === 'quarantined')
@@ -165,8 +168,11 @@ export class Session {
     void stream.closed.then((reason) => this.#fail(reason));
   }
 
-  /** Runs until the signal aborts (then it returns) or something fails (then it throws). Called once, after {@link open}. */
-  async run(): Promise<void> {
+  /**
+   * Runs until the signal aborts, or the tables are no more what it was prepared for: then it returns, with everything
+   * before that stored, or something fails: then it throws. Called once, after {@link open}.
+   */
+  async run(): Promise<'stopped' | 'reconfigure'> {
     const stream = this.#stream;
     if (stream === null) throw new AppError('INTERNAL', 'the session is not open');
     let loading: Promise<void> = Promise.resolve();
@@ -174,6 +180,7 @@ export class Session {
       await this.#applier.takeOver(this.#recoverUntil !== null, this.#prepared.sourceTimeline);
       loading = this.#load();
       await this.#loop(stream);
+      return this.#reconfigure === null ? 'stopped' : 'reconfigure';
     } catch (error) {
       // Whoever asks whether a promoted standby has all that the copy has shall know it.
       if (!this.#end.signal.aborted) await this.#atLast((patience) => this.#applier.store(patience));
@@ -208,7 +215,7 @@ export class Session {
     const { signal, log } = this.#options;
     stream.requestKeepalive();
     try {
-      while (!signal.aborted) await this.#step(stream);
+      while (!signal.aborted && !this.#mayGo) await this.#step(stream);
     } catch (error) {
       // What the stop has ended is no failure, and the position is stored all the same.
       if (!signal.aborted || !isAbort(error)) throw error;
@@ -220,6 +227,11 @@ export class Session {
     await this.#atLast((patience) => this.#applier.settle(patience));
     failPoint('settled');
     this.#confirm(stream);
+  }
+
+  /** True when another session was asked for, and all that this one has taken is applied. */
+  get #mayGo(): boolean {
+    return this.#reconfigure !== null && !this.#accumulator.hasWork;
   }
 
   async #step(stream: ReplicationStream): Promise<void> {
@@ -271,7 +283,8 @@ export class Session {
 
   /** Nothing to write now: moves over WAL that holds nothing for us, and waits. */
   async #idle(stream: ReplicationStream): Promise<void> {
-    const isQuiet = !this.#accumulator.hasWork && !this.#accumulator.inTransaction;
+    // Not once it has ended: what it left out lies before the positions that the server tells.
+    const isQuiet = this.#reconfigure === null && !this.#accumulator.hasWork && !this.#accumulator.inTransaction;
     if (isQuiet) this.#applier.skipTo(this.#idleLsn);
     const now = performance.now();
     const isUnstored = this.#applier.state.appliedLsn > this.#applier.durableLsn;
@@ -303,7 +316,7 @@ export class Session {
       this.#recoverUntil = null;
       await this.#applier.recover();
     }
-    if (!this.#applier.state.rollupsLive && this.#rollupsAreDue()) {
+    if (!this.#applier.state.rollupsLive && rollupsAreDue(this.#prepared, this.#loader)) {
       await this.#drain('deltas');
       await this.#applier.buildRollups();
       this.#options.log.info('rollups built, following by deltas');
@@ -315,15 +328,6 @@ export class Session {
     this.#accumulator.mode = mode;
     this.#accumulator.cut();
     for (const work of this.#accumulator.queue.splice(0)) await this.#apply(work);
-  }
-
-  #rollupsAreDue(): boolean {
-    const counted = this.#prepared.layouts.filter(({ role }) => role.kind !== 'plain');
-    return (
-      this.#prepared.adSchema &&
-      counted.length === COUNTED_TABLES &&
-      counted.every(({ table }) => this.#loader.isLive(tableLabel(table)))
-    );
   }
 
   #onReadEnd(): void {
@@ -350,6 +354,12 @@ export class Session {
     this.#quarantining = Promise.all([this.#quarantining, stored]);
   }
 
+  #onReconfigure(why: string): void {
+    this.#options.log.info({ why }, 'the tables are read anew');
+    this.#reconfigure = why;
+    this.#wake.notify();
+  }
+
   /** Something in ClickHouse fails. After a while the source shall not wait for it, if there is a place to put its changes. */
   #onFailures(): void {
     this.#report();
@@ -372,25 +382,16 @@ export class Session {
 
   /** Where it stands. */
   get progress(): PipelineProgress {
-    const { appliedLsn, appliedCommitTimeUs } = this.#applier.state;
-    const isLive = this.#loader.isDone;
-    const hasMore = this.#accumulator.hasWork || (this.#prepared.journal?.from ?? null) !== null;
-    const hasRollups = !this.#rollupsAreDue() || this.#applier.state.rollupsLive;
-    return {
-      phase: this.#recoverUntil !== null ? 'recovering' : isLive ? 'streaming' : 'loading',
-      tables: this.#loader.progress,
-      changes: this.#changes,
-      appliedLsn,
-      appliedCommitTimeUs,
-      spooledBytes: this.#stream?.spooledBytes ?? 0,
-      sourceLsn: this.#stream?.walEnd ?? 0n,
-      caughtUp: isLive && hasRollups && this.#recoverUntil === null && !hasMore,
-      waitingFor: this.#loader.waitingFor || this.#pace.waitingFor,
-      holdsSlot: this.#stream !== null,
+    return sessionProgress(this.#prepared, {
+      applier: this.#applier,
+      loader: this.#loader,
+      accumulator: this.#accumulator,
+      pace: this.#pace,
+      stream: this.#stream,
       retrying: this.#retries.worst,
+      isRecovering: this.#recoverUntil !== null,
+      changes: this.#changes,
       batches: this.#batches,
-      peakQueuedBytes: this.#accumulator.peakBytes,
-      activeParts: this.#pace.parts.parts,
-    };
+    });
   }
 }

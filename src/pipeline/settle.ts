@@ -7,7 +7,6 @@
  */
 import type { ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
 import { encodeBlock } from '../codec/native.ts';
-import { tableNames } from '../destination/ddl.ts';
 import { insertPiece, LOAD_SETTINGS, type Patience } from '../destination/landing.ts';
 import { chIdent } from '../model/quote.ts';
 import { tableLabel } from '../model/table.ts';
@@ -16,7 +15,7 @@ import { failPoint } from './fail-points.ts';
 import { withLoadSession } from './load-connection.ts';
 import { MarkColumns, PLAIN } from './marks.ts';
 import { readByKey } from './read-by-key.ts';
-import { openColumns, type TableLayout } from './table-batch.ts';
+import { openColumns, type TableLayout, layoutNames } from './layout.ts';
 
 /** Completes all noted rows of a table. May be repeated. */
 export async function settleIncomplete(
@@ -54,7 +53,7 @@ async function insertRow(
   const block = [...named, ...marks.columns({ signed: false, history: layout.history })];
   const names = block.map(({ name }) => chIdent(name)).join(', ');
   await insertPiece(copy.clickhouse, {
-    sql: `INSERT INTO ${tableNames(copy.names, layout.table.target).landing} (${names}) FORMAT Native`,
+    sql: `INSERT INTO ${layoutNames(copy.names, layout).landing} (${names}) FORMAT Native`,
     parts: encodeBlock(block, 1),
     settings: { ...LOAD_SETTINGS, ...copy.fence.settings('settle') },
     ...row.patience,

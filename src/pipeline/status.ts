@@ -6,7 +6,7 @@ import type pg from 'pg';
 import { CheckpointStore, type Checkpoint } from '../destination/checkpoint.ts';
 import type { ClickHouse } from '../destination/client.ts';
 import type { Names } from '../destination/ddl.ts';
-import { type TablePhase, type TableState, TableStateStore } from '../destination/table-state.ts';
+import { isFollowed, type TablePhase, type TableState, TableStateStore } from '../destination/table-state.ts';
 import { AppError, isAbort } from '../model/errors.ts';
 import { formatLsn, type Lsn, maxLsn, NO_LSN } from '../model/lsn.ts';
 import { chIdent } from '../model/quote.ts';
@@ -127,7 +127,7 @@ export function concludeStatus(seen: Observations): Omit<Status, 'endpoints'> {
   const reached = applied === null ? null : maxLsn(applied, slot?.confirmedFlushLsn ?? NO_LSN);
   const lagBytes = reached === null ? null : Number(seen.sourceLsn > reached ? seen.sourceLsn - reached : 0n);
   const isRecovering = checkpoint?.recovering === true;
-  const isLoading = isRecovering || tables.some((table) => table.phase !== 'live' && table.phase !== 'quarantined');
+  const isLoading = isRecovering || tables.some(({ phase }) => phase !== 'live' && isFollowed(phase));
   const caughtUp = lagBytes === 0 && !isLoading && tables.length > 0;
   const isUnreachable = seen.clickhouseError !== null;
   return {

@@ -11,23 +11,14 @@
  * batch, or from the mirror: such keys are collected in `wanted`, fetched in one query before the batch is
  * written, and given to {@link TableBatch.resolve}. So do unchanged TOAST values, which PostgreSQL leaves out.
  */
-import type { Codec, ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
+import type { ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
 import type { NamedBlockColumn } from '../codec/native.ts';
 import { AppError } from '../model/errors.ts';
-import type { Role } from '../model/roles.ts';
-import { type SourceTable, tableLabel } from '../model/table.ts';
+import { tableLabel } from '../model/table.ts';
 import type { DeleteTuple, UpdateTuples, WalPosition } from '../source/changes.ts';
 import { TUPLE_NULL, TUPLE_TEXT, TUPLE_UNCHANGED, TupleReader } from '../source/tuple.ts';
+import { codecAt, openColumns, policyAt, type TableLayout } from './layout.ts';
 import { ADDED, type Mark, MarkColumns, PLAIN, RETRACTED, TOMBSTONE } from './marks.ts';
-
-/** Everything fixed about a table while it is streamed. */
-export interface TableLayout {
-  readonly table: SourceTable;
-  readonly codecs: readonly Codec[];
-  readonly role: Role;
-  /** Every version is kept, with its commit time. */
-  readonly history: boolean;
-}
 
 /**
  * How a batch treats rollups:
@@ -343,25 +334,8 @@ export class TableBatch {
   }
 }
 
-/** Opens a column for each of a table's. @param policies One per column: what they do with values that do not fit. */
-export function openColumns(layout: TableLayout, policies: readonly UnfitPolicy[]): ColumnBuffer[] {
-  return layout.codecs.map((codec, i) => codec.open(policyAt(policies, i)));
-}
-
-function policyAt(policies: readonly UnfitPolicy[], i: number): UnfitPolicy {
-  const policy = policies[i];
-  if (policy === undefined) throw new AppError('INTERNAL', `column ${i} has no policy`);
-  return policy;
-}
-
 function at(columns: readonly (ColumnBuffer | undefined)[], i: number): ColumnBuffer {
   const column = columns[i];
   if (column === undefined) throw new AppError('INTERNAL', `column ${i} was not read`);
   return column;
-}
-
-function codecAt(layout: TableLayout, i: number): Codec {
-  const codec = layout.codecs[i];
-  if (codec === undefined) throw new AppError('INTERNAL', `column ${i} has no codec`);
-  return codec;
 }

@@ -1,0 +1,44 @@
+/** What is fixed about a table while it is streamed: its shape, how each column travels, and where its rows go. */
+import type { Codec, ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
+import { type Names, type TableNames, tableNames } from '../destination/ddl.ts';
+import { AppError } from '../model/errors.ts';
+import type { Lsn } from '../model/lsn.ts';
+import type { Role } from '../model/roles.ts';
+import type { SourceTable } from '../model/table.ts';
+
+/** Everything fixed about a table while it is streamed. */
+export interface TableLayout {
+  readonly table: SourceTable;
+  readonly codecs: readonly Codec[];
+  readonly role: Role;
+  /** Every version is kept, with its commit time. */
+  readonly history: boolean;
+  /** Rows go to a mirror beside the one that is read, until it is live. */
+  readonly building: boolean;
+  /** Changes committed before this position are left out: the load sees them. */
+  readonly fromLsn: Lsn;
+}
+
+/** Names of a table's objects in the copy; `mirror` is the one that is written to. */
+export function layoutNames(names: Names, { table, building }: TableLayout): TableNames {
+  return tableNames(names, table.target, building);
+}
+
+/** Opens a column for each of a table's. @param policies One per column: what they do with values that do not fit. */
+export function openColumns(layout: TableLayout, policies: readonly UnfitPolicy[]): ColumnBuffer[] {
+  return layout.codecs.map((codec, i) => codec.open(policyAt(policies, i)));
+}
+
+/** What column `i` does with values that do not fit. */
+export function policyAt(policies: readonly UnfitPolicy[], i: number): UnfitPolicy {
+  const policy = policies[i];
+  if (policy === undefined) throw new AppError('INTERNAL', `column ${i} has no policy`);
+  return policy;
+}
+
+/** How column `i` travels. */
+export function codecAt(layout: TableLayout, i: number): Codec {
+  const codec = layout.codecs[i];
+  if (codec === undefined) throw new AppError('INTERNAL', `column ${i} has no codec`);
+  return codec;
+}
