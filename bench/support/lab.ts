@@ -7,7 +7,7 @@ import { ClickHouse } from '../../src/destination/client.ts';
 import { createTableStatements, type Names } from '../../src/destination/ddl.ts';
 import { type EmbeddedEngines, startEngines } from '../../src/engines/endpoints.ts';
 import { layoutsOf } from '../../src/pipeline/prepare.ts';
-import type { TableLayout } from '../../src/pipeline/table-batch.ts';
+import type { TableLayout } from '../../src/pipeline/layout.ts';
 import { readTables } from '../../src/source/catalog.ts';
 import { connectPostgres, pgRows } from '../../src/source/connection.ts';
 
