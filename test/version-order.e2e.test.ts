@@ -1,7 +1,9 @@
 /** The order of a key's changes is that of their commits, whatever the order of their records in the WAL. */
 import { expect, test } from 'vitest';
 import { tableDifferences } from '../src/chaos/compare.ts';
+import { FIRST_ROWS } from '../src/chaos/random-sessions.ts';
 import { connectPostgres, pgRows } from '../src/source/connection.ts';
+import { temporaryAdSource } from './support/ad-source.ts';
 import { temporaryClickHouse, temporaryPostgres } from './support/databases.ts';
 import { startPipeline } from './support/pipeline.ts';
 import { openProxy } from '../src/chaos/proxy.ts';
@@ -65,4 +67,28 @@ test('GIVEN such a pair in one transaction each WHEN it is delivered again after
   await second.caughtUp();
   expect(await tableDifferences(pg, ch, 'item')).toEqual([]);
   await Promise.all([blocker.end(), writer.end()]);
+});
+
+test('GIVEN states of a row in a transaction that overlapped another WHEN their commits follow at once THEN the history keeps each', async () => {
+  await using pg = await temporaryAdSource();
+  await using ch = await temporaryClickHouse();
+  await pg.client.query(FIRST_ROWS);
+  await using pipeline = startPipeline(pg, ch);
+  await pipeline.caughtUp();
+  const other = await connectPostgres(pg.url);
+  for (let round = 0; round < 5; round++) {
+    await other.query('BEGIN; INSERT INTO clicks (campaign_id, created_at) VALUES (1, now())');
+    for (const bid of [1, 2, 3])
+      await pg.client.query(`${bid === 1 ? 'BEGIN; ' : ''}UPDATE campaign SET bid = ${round}.${bid} WHERE id = 1`);
+    // Seldom anything lies between the two records.
+    await other.query('COMMIT');
+    await pg.client.query('COMMIT');
+  }
+  await pipeline.caughtUp();
+  const versions = await ch.client.rows<{ bid: string }>(
+    `SELECT toString(bid) AS bid FROM ${ch.database}.campaign_versions WHERE id = 1 AND version > 0 ORDER BY version`,
+  );
+  const bids = Array.from({ length: 5 }, (_, round) => [1, 2, 3].map((bid) => `${round}.${bid}`)).flat();
+  expect(versions.map(({ bid }) => Number(bid).toFixed(1))).toEqual(bids);
+  await other.end();
 });

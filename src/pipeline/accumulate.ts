@@ -186,20 +186,20 @@ export class Accumulator implements ChangeSink {
     const table = this.#tableOf(oid);
     if (table === null) return;
     this.#guard(table, position, () =>
-      table.insert(this.#versions.next(position), bytes, newTuple, this.#commitTimeUs),
+      table.insert(this.#version(table, position), bytes, newTuple, this.#commitTimeUs),
     );
   }
 
   update(oid: number, position: WalPosition, bytes: Buffer, tuples: UpdateTuples): void {
     const table = this.#tableOf(oid);
     if (table === null) return;
-    this.#guard(table, position, () => table.update(this.#versions.next(position), bytes, tuples, this.#commitTimeUs));
+    this.#guard(table, position, () => table.update(this.#version(table, position), bytes, tuples, this.#commitTimeUs));
   }
 
   delete(oid: number, position: WalPosition, bytes: Buffer, tuple: DeleteTuple): void {
     const table = this.#tableOf(oid);
     if (table === null) return;
-    this.#guard(table, position, () => table.delete(this.#versions.next(position), bytes, tuple, this.#commitTimeUs));
+    this.#guard(table, position, () => table.delete(this.#version(table, position), bytes, tuple, this.#commitTimeUs));
   }
 
   truncate(oids: readonly number[], position: WalPosition): void {
@@ -256,6 +256,10 @@ export class Accumulator implements ChangeSink {
     this.#lastRelation = oid;
     this.#lastTable = table;
     return table;
+  }
+
+  #version(table: TableBatch, position: WalPosition): WalPosition {
+    return this.#versions.next(position, table.layout.history);
   }
 
   /** True for changes that the table's load begins behind. */

@@ -10,26 +10,29 @@ interface Transaction {
   readonly commit: bigint;
 }
 
+/** Length of a commit record, at least. */
+const COMMIT_BYTES = 34n;
+
 /** Transactions in commit order, their records anywhere before their own commit, around 4 GiB. */
 const history = fc
-  .array(fc.record({ gap: fc.bigInt(1n, 60n), records: fc.array(fc.bigInt(1n, 400n), { maxLength: 40 }) }), {
+  .array(fc.record({ gap: fc.bigInt(0n, 60n), records: fc.array(fc.bigInt(1n, 400n), { maxLength: 40 }) }), {
     maxLength: 12,
   })
   .map((steps) => {
     let commit = 0xffff_ff00n;
     return steps.map(({ gap, records }): Transaction => {
-      commit += gap;
+      commit += COMMIT_BYTES + gap;
       const at = commit;
       return { commit: at, records: records.map((back) => at - back).toSorted((a, b) => (a < b ? -1 : 1)) };
     });
   });
 
-function versionsOf(transactions: readonly Transaction[], start: bigint): bigint[][] {
+function versionsOf(transactions: readonly Transaction[], start: bigint, isKept = false): bigint[][] {
   const order = new VersionOrder(start);
   return transactions.map(({ records, commit }) => {
     order.begin(commit);
-    const versions = records.map((record) => whole(order.next(split(record))));
-    order.commit(commit + 1n);
+    const versions = records.map((record) => whole(order.next(split(record), isKept)));
+    order.commit(commit + COMMIT_BYTES);
     return versions;
   });
 }
@@ -45,7 +48,22 @@ test('GIVEN any transactions WHEN versions are given THEN they rise with the com
         }
         const { commit } = transactions[i] as Transaction;
         expect(before).toBeLessThanOrEqual(commit);
-        before = commit + 1n;
+        before = commit + COMMIT_BYTES;
+      }
+    }),
+  );
+});
+
+test('GIVEN any transactions WHEN every state is kept THEN their first 33 changes differ, and none reaches the next transaction', () => {
+  fc.assert(
+    fc.property(history, (transactions) => {
+      for (const [i, versions] of versionsOf(transactions, 0n, true).entries()) {
+        const { commit, records } = transactions[i] as Transaction;
+        const isSameRecord = (row: number): boolean => records[row] === records[row - 1];
+        for (let row = 1; row < Math.min(versions.length, 33); row++) {
+          if (!isSameRecord(row)) expect(versions[row]).toBeGreaterThan(versions[row - 1] as bigint);
+        }
+        for (const version of versions) expect(version).toBeLessThan(commit + COMMIT_BYTES);
       }
     }),
   );
@@ -61,7 +79,7 @@ test('GIVEN a crash WHEN transactions are delivered again from any of them THEN 
   fc.assert(
     fc.property(history, fc.nat(11), (transactions, from) => {
       const previous = transactions[from - 1];
-      const end = previous === undefined ? 0n : previous.commit + 1n;
+      const end = previous === undefined ? 0n : previous.commit + COMMIT_BYTES;
       expect(versionsOf(transactions.slice(from), end)).toEqual(versionsOf(transactions, 0n).slice(from));
     }),
   );
