@@ -1,10 +1,12 @@
 /** Writes the documents that come from tables in the code (run by `npm run docs`, after a build). */
 import { writeFileSync } from 'node:fs';
 import { configDocument, errorsDocument } from '../dist/src/config/document.js';
+import { configSchema } from '../dist/src/config/json-schema.js';
 import { KPIS } from '../dist/src/kpi/definitions.js';
 import { kpiDocument, kpiSqlFile, kpiViewsFile } from '../dist/src/kpi/documents.js';
 
 writeFileSync(new URL('../docs/config.md', import.meta.url), configDocument());
+writeFileSync(new URL('../docs/millrace.schema.json', import.meta.url), `${JSON.stringify(configSchema(), null, 2)}\n`);
 writeFileSync(new URL('../docs/errors.md', import.meta.url), errorsDocument());
 writeFileSync(new URL('../docs/kpis.md', import.meta.url), kpiDocument());
 writeFileSync(new URL('../sql/clickhouse/R__kpi_views.sql', import.meta.url), kpiViewsFile());

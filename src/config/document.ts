@@ -1,14 +1,16 @@
 /** Writes docs/config.md and docs/errors.md from their tables; a test compares them with the files. */
 import { ERRORS, type ErrorMeaning } from '../model/errors.ts';
 import { defaultText, environmentName, flagName, type Kind, type Option, OPTION_NAMES, OPTIONS } from './options.ts';
+import { COLUMN_KEYS, TABLE_KEYS } from './table-keys.ts';
 
 const HEAD = `# Configuration
 
-<!-- Written by \`npm run docs\` from src/config/options.ts. -->
+<!-- Written by \`npm run docs\` from src/config/options.ts and src/config/table-keys.ts. -->
 
 Every option can be given in four ways, the later ones winning: its default, the file \`millrace.yaml\`
 (or the one named by \`--config\` or \`MILLRACE_CONFIG\`), the environment, a flag. A key or variable that does not
 exist is an error, and all mistakes are reported at once with their place. An empty variable counts as not given.
+Rules for single tables stand under \`tables\` in the file: see [below](#tables).
 
 A file for two servers of your own:
 
@@ -26,7 +28,49 @@ list of processes. They are never logged or printed.
 /** The text of docs/config.md. */
 export function configDocument(): string {
   const groups = [...new Set(OPTION_NAMES.map((name) => OPTIONS[name].group))];
-  return [HEAD, ...groups.map((group) => section(group))].join('\n');
+  return [HEAD, ...groups.map((group) => section(group)), tablesSection()].join('\n');
+}
+
+const TABLES_HEAD = `## Tables
+
+What is copied of single tables, and how. \`tables\` is a list of rules, each for the tables that its \`match\` names or
+fits (\`*\`: any text, \`?\`: any character). All rules that fit a table count together, key by key; of the same key the
+later one wins.
+
+\`\`\`yaml
+# yaml-language-server: $schema=./node_modules/millrace/docs/millrace.schema.json
+tables:
+  - match: public.*
+    columns:
+      "*_ip": { mask: truncate(7) }
+  - match: public.users
+    target: people
+    where: country <> 'XX'
+    columns:
+      email: { mask: hash }
+      password_digest: { exclude: true }
+    orderBy: [tenant_id, id]
+    onDelete: soft
+  - match: audit.*
+    exclude: true
+\`\`\`
+`;
+
+function tablesSection(): string {
+  const head = '| key | meaning | values |\n|---|---|---|';
+  const lines = (keys: Readonly<Record<string, { text: string; values: string }>>): string =>
+    Object.entries(keys)
+      .map(([name, { text, values }]) => `| \`${name}\` | ${text} | ${values} |`)
+      .join('\n');
+  return `${TABLES_HEAD}
+${head}
+${lines(TABLE_KEYS)}
+
+Of each column, under \`columns\`:
+
+${head}
+${lines(COLUMN_KEYS)}
+`;
 }
 
 function section(group: Option['group']): string {
@@ -56,6 +100,8 @@ function kindText(kind: Kind): string {
       return 'patterns';
     case 'choice':
       return kind.choices.map((choice) => `\`${choice}\``).join(', ');
+    case 'secret':
+      return 'text';
   }
 }
 

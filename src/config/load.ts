@@ -1,18 +1,19 @@
 /**
  * Reads the configuration: defaults < file < environment < flags.
  *
- *   millrace.yaml ─┐
+ *   millrace.yaml ─┐   (or millrace.config.ts)
  *   MILLRACE_…   ──┼─► given values, each with its origin ─► checked one by one ─► Config
  *   --flags      ──┘
  *
  * Every value that was given is checked, also one that a stronger source replaces, and all
  * mistakes are told at once, each with its place. Values are never repeated in a message: they may be secrets.
  */
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Document, LineCounter } from 'yaml';
 import { AppError } from '../model/errors.ts';
-import { type Config, environmentName, flagName, OPTION_NAMES, OPTIONS, type OptionName } from './options.ts';
+import { checkTables, pathText } from './check-tables.ts';
+import { type Given, type GivenTables, readConfigFile } from './file.ts';
+import { type Config, environmentName, flagName, OPTION_NAMES, OPTIONS, type OptionValues } from './options.ts';
+import type { GivenRule } from './table-keys.ts';
 import { nearest } from './nearest.ts';
 import { checkValue } from './values.ts';
 
@@ -27,20 +28,10 @@ export interface ConfigSources {
   readonly file?: string | undefined;
 }
 
-/** A value, and the place it was written at. */
-interface Given {
-  readonly name: OptionName;
-  readonly value: unknown;
-  /** `millrace.yaml:3:7`, `MILLRACE_SLOT` or `--slot`. */
-  readonly origin: string;
-}
-
 interface Reading {
-  readonly given: Given[];
-  readonly mistakes: string[];
+  readonly given: readonly Given[];
+  readonly mistakes: readonly string[];
 }
-
-const DEFAULT_FILE = 'millrace.yaml';
 
 /** Variables with our prefix that are no options: the file's path, and what tests and benchmarks use. */
 const OTHER_VARIABLES = /^MILLRACE_(CONFIG$|TEST_|BENCH_|FAIL_)/;
@@ -52,7 +43,8 @@ const OTHER_VARIABLES = /^MILLRACE_(CONFIG$|TEST_|BENCH_|FAIL_)/;
  */
 export async function loadConfig(sources: ConfigSources): Promise<Config> {
   // From weak to strong: a later value replaces an earlier one.
-  const readings = [await readFileValues(sources), readEnvironment(sources.env), readFlags(sources.flags)];
+  const file = await readConfigFile(sources.cwd, sources.file ?? (sources.env['MILLRACE_CONFIG'] || undefined));
+  const readings: Reading[] = [file, readEnvironment(sources.env), readFlags(sources.flags)];
   const mistakes = readings.flatMap((reading) => reading.mistakes);
   const values: Record<string, unknown> = {};
   for (const name of OPTION_NAMES) values[name] = OPTIONS[name].default;
@@ -61,13 +53,28 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     if ('problem' in checked) mistakes.push(`${origin}: ${name}: ${checked.problem}`);
     else values[name] = checked.value;
   }
+  // Every key of the table was set above, from its default or from a value of its own schema.
+  const options = { ...values, dataDir: resolve(sources.cwd, String(values['dataDir'])) } as unknown as OptionValues;
+  const tables = file.tables === null ? [] : readTables(file.tables, options, mistakes);
   if (mistakes.length > 0) {
     const text = mistakes.map((mistake) => `\n  ${mistake}`).join('');
     throw new AppError('CONFIG_INVALID', `the configuration is not valid:${text}`, { details: { mistakes } });
   }
-  values['dataDir'] = resolve(sources.cwd, String(values['dataDir']));
-  // Every key of the table was set above, from its default or from a value of its own schema.
-  return values as Config;
+  return { ...options, tables };
+}
+
+/** The rules; what is wrong with them is added to the mistakes. */
+function readTables(given: GivenTables, options: OptionValues, mistakes: string[]): readonly GivenRule[] {
+  const { rules, mistakes: found } = checkTables(given.value);
+  mistakes.push(...found.map(({ path, problem }) => `${given.placeOf(path)}: ${pathText(path)}: ${problem}`));
+  for (const [i, rule] of rules.entries()) {
+    for (const [column, { mask }] of Object.entries(rule.columns ?? {})) {
+      if (mask !== 'hash' || options.maskSalt !== null) continue;
+      const path = [i, 'columns', column, 'mask'];
+      mistakes.push(`${given.placeOf(path)}: ${pathText(path)}: hash needs a secret: give maskSalt`);
+    }
+  }
+  return rules;
 }
 
 function readFlags(flags: ConfigSources['flags']): Reading {
@@ -93,50 +100,4 @@ function readEnvironment(env: ConfigSources['env']): Reading {
     }
   }
   return { given, mistakes };
-}
-
-async function readFileValues(sources: ConfigSources): Promise<Reading> {
-  const named = sources.file ?? (sources.env['MILLRACE_CONFIG'] || undefined);
-  const path = named ?? DEFAULT_FILE;
-  let text: string;
-  try {
-    text = await readFile(resolve(sources.cwd, path), 'utf8');
-  } catch (error) {
-    if (named === undefined && (error as NodeJS.ErrnoException).code === 'ENOENT') return { given: [], mistakes: [] };
-    return { given: [], mistakes: [`${path}: cannot be read: ${(error as Error).message}`] };
-  }
-  return readYaml(text, path);
-}
-
-async function readYaml(text: string, path: string): Promise<Reading> {
-  const { isMap, isScalar, LineCounter: Lines, parseDocument } = await import('yaml');
-  const lines = new Lines();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const syntax = syntaxMistakes(document, lines, path);
-  if (syntax.length > 0) return { given: [], mistakes: syntax };
-  if (document.contents === null) return { given: [], mistakes: [] };
-  if (!isMap(document.contents)) return { given: [], mistakes: [`${path}:1:1: expected “key: value” lines`] };
-  const given: Given[] = [];
-  const mistakes: string[] = [];
-  for (const { key, value } of document.contents.items) {
-    const word = isScalar(key) ? String(key.value) : String(key);
-    const origin = `${path}:${place(lines, isScalar(key) ? key.range?.[0] : 0)}`;
-    const name = OPTION_NAMES.find((option) => option === word);
-    if (name === undefined) mistakes.push(`${origin}: no such option: ${word}${nearest(word, OPTION_NAMES)}`);
-    else given.push({ name, value: plain(value), origin });
-  }
-  return { given, mistakes };
-}
-
-function plain(node: unknown): unknown {
-  return node === null ? null : (node as { toJSON(): unknown }).toJSON();
-}
-
-function syntaxMistakes(document: Document.Parsed, lines: LineCounter, path: string): string[] {
-  return document.errors.map((error) => `${path}:${place(lines, error.pos[0])}: ${error.message}`);
-}
-
-function place(lines: LineCounter, offset: number | undefined): string {
-  const { line, col } = lines.linePos(offset ?? 0);
-  return `${line}:${col}`;
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { configDocument, errorsDocument } from './document.ts';
+import { configSchema } from './json-schema.ts';
 import { loadConfig } from './load.ts';
 import { environmentName, flagName, OPTION_NAMES, OPTIONS } from './options.ts';
 import { printableConfig } from './printable.ts';
@@ -56,5 +57,10 @@ describe('documents', () => {
     { file: 'errors.md', text: errorsDocument() },
   ])('docs/$file says what the table says (else: npm run docs)', async ({ file, text }) => {
     expect(await readFile(new URL(`../../docs/${file}`, import.meta.url), 'utf8')).toBe(text);
+  });
+
+  test('docs/millrace.schema.json says it too (else: npm run docs)', async () => {
+    const text = await readFile(new URL('../../docs/millrace.schema.json', import.meta.url), 'utf8');
+    expect(JSON.parse(text)).toEqual(configSchema());
   });
 });

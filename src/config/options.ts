@@ -7,6 +7,8 @@
  * Plain data, without a schema library: `--help` must not wait for one.
  */
 
+import type { GivenRule } from './table-keys.ts';
+
 /** What the values of an option look like. */
 export type Kind =
   /** A URL; may hold a password, so it is never printed as it is. */
@@ -19,7 +21,9 @@ export type Kind =
   | { readonly type: 'bytes'; readonly min: number; readonly max: number }
   /** Table patterns `schema.table`, where `*` stands for any characters; comma-separated outside the file. */
   | { readonly type: 'patterns' }
-  | { readonly type: 'choice'; readonly choices: readonly string[] };
+  | { readonly type: 'choice'; readonly choices: readonly string[] }
+  /** Some text that is never printed. */
+  | { readonly type: 'secret'; readonly minLength: number };
 
 /** One option. */
 export interface Option {
@@ -108,6 +112,13 @@ export const OPTIONS = {
     kind: { type: 'choice', choices: ['fail', 'null', 'clamp'] },
     default: 'fail',
     text: 'What a value becomes that the copy cannot hold (infinity, NaN): an error, NULL, or the nearest; all are counted.',
+  },
+  maskSalt: {
+    group: 'Copy',
+    kind: { type: 'secret', minLength: 16 },
+    default: null,
+    absent: 'none: nothing can be hashed',
+    text: 'What values are hashed with under `mask: hash`, at least 16 characters: without it nobody can try values out. Better given in the environment.',
   },
   walBudget: {
     group: 'Copy',
@@ -230,10 +241,16 @@ type Given<K> = K extends { choices: readonly (infer Choice)[] }
       ? readonly string[]
       : string;
 
-/** All options with their values. Holds secrets: print it only through `printableConfig`. */
-export type Config = {
+/** The values of all options. */
+export type OptionValues = {
   readonly [Name in OptionName]: Given<Table[Name]['kind']> | (Table[Name]['default'] extends null ? null : never);
 };
+
+/** All options with their values, and the rules for tables. Holds secrets: print it only through `printableConfig`. */
+export interface Config extends OptionValues {
+  /** Rules as they were written, see table-keys.ts; later ones win. Resolved by table-rules.ts. */
+  readonly tables: readonly GivenRule[];
+}
 
 /** Names of all options, in the order of the table. */
 export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];

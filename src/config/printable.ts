@@ -7,7 +7,8 @@ export function printableConfig(config: Config): Record<string, unknown> {
   const shown = OPTION_NAMES.map((name) => {
     const { kind }: Option = OPTIONS[name];
     const value: unknown = config[name];
+    if (kind.type === 'secret' && value !== null) return [name, '***'] as const;
     return [name, kind.type === 'url' && typeof value === 'string' ? redactUrl(value) : value] as const;
   });
-  return Object.fromEntries(shown);
+  return { ...Object.fromEntries(shown), tables: config.tables };
 }

@@ -32,6 +32,10 @@ function schemaOf(kind: Kind): z.ZodType {
       return patterns();
     case 'choice':
       return z.enum(kind.choices, `expected one of ${kind.choices.join(', ')}`);
+    case 'secret':
+      return z
+        .string(`expected a text of at least ${kind.minLength} characters`)
+        .min(kind.minLength, `expected a text of at least ${kind.minLength} characters`);
   }
 }
 

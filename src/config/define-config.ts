@@ -1,0 +1,21 @@
+/**
+ * What a configuration in TypeScript or JavaScript imports.
+ *
+ *   import { defineConfig } from 'millrace/config';
+ *   export default defineConfig({ tables: [{ match: 'public.users', transform: (row) => ({ ...row, note: null }) }] });
+ */
+import type { OptionValues } from './options.ts';
+import type { RuleInput } from './table-keys.ts';
+
+/** The keys of millrace.yaml; sizes and numbers also as text, as there. */
+export type UserConfig = {
+  readonly [Name in keyof OptionValues]?: OptionValues[Name] | (number extends OptionValues[Name] ? string : never);
+} & {
+  /** Rules for tables, the later ones winning. */
+  readonly tables?: readonly RuleInput[];
+};
+
+/** Gives back what it is given: for its type alone. */
+export function defineConfig(config: UserConfig): UserConfig {
+  return config;
+}

@@ -1,0 +1,51 @@
+/** The JSON schema of millrace.yaml, for editors. Written by `npm run docs`. */
+import { z } from 'zod';
+import { type Kind, type Option, OPTION_NAMES, OPTIONS } from './options.ts';
+import { type TABLE_KEYS, TABLE_RULES } from './table-keys.ts';
+
+/** The schema, as JSON. */
+export function configSchema(): Record<string, unknown> {
+  const options = OPTION_NAMES.map((name) => {
+    const option: Option = OPTIONS[name];
+    const fallback = option.default === null ? {} : { default: option.default };
+    return [name, { description: option.text, ...schemaOf(option.kind), ...fallback }];
+  });
+  const { $schema, ...tables } = z.toJSONSchema(TABLE_RULES, { io: 'input', unrepresentable: 'any' });
+  return {
+    $schema,
+    title: 'Configuration of Millrace (millrace.yaml)',
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      ...(Object.fromEntries(options) as object),
+      tables: { description: 'Rules for tables, the later ones winning, key by key.', ...withoutFunctions(tables) },
+    },
+  };
+}
+
+/** YAML cannot write functions. */
+function withoutFunctions(schema: Record<string, unknown>): Record<string, unknown> {
+  const copy = structuredClone(schema) as { items?: { properties?: Record<string, unknown> } };
+  delete copy.items?.properties?.['transform' satisfies keyof typeof TABLE_KEYS];
+  return copy;
+}
+
+function schemaOf(kind: Kind): object {
+  switch (kind.type) {
+    case 'integer':
+      return { type: 'integer', minimum: kind.min, maximum: kind.max };
+    case 'bytes':
+      return { anyOf: [{ type: 'integer', minimum: kind.min, maximum: kind.max }, { type: 'string' }] };
+    case 'patterns':
+      return { anyOf: [{ type: 'array', items: { type: 'string', pattern: '^[^.]+\\.[^.]+$' } }, { type: 'string' }] };
+    case 'choice':
+      return { enum: [...kind.choices] };
+    case 'secret':
+      return { type: 'string', minLength: kind.minLength };
+    case 'name':
+      return { type: 'string', pattern: '^[a-z_][a-z0-9_]{0,62}$' };
+    case 'url':
+    case 'path':
+      return { type: 'string', minLength: 1 };
+  }
+}

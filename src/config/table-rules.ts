@@ -1,0 +1,93 @@
+/** Resolves the rules for tables: what all of them together say of one table. Later rules win, key by key. */
+import { AppError } from '../model/errors.ts';
+import { globToRegExp, isPlainName } from '../model/patterns.ts';
+import { type ColumnRule, type Mask, NO_COLUMN_RULE, type TableRule } from '../model/table-rule.ts';
+import type { Config } from './options.ts';
+import type { GivenRule } from './table-keys.ts';
+
+/** What the configuration says of tables. */
+export interface TableRules {
+  /** What it says of one of them. */
+  ruleFor(table: { readonly schema: string; readonly name: string }): TableRule;
+  /** Tables that rules name without wildcards. */
+  readonly named: readonly string[];
+}
+
+/** Which tables are copied, and what is said of each: what the catalogue is read with. */
+export interface CopiedTables extends TableRules {
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+type Rules = Pick<Config, 'tables' | 'maskSalt'>;
+type GivenColumn = NonNullable<GivenRule['columns']>[string];
+
+/** Resolves the rules. @throws {AppError} `CONFIG_INVALID`, from `ruleFor`, for a mask that needs a salt and has none. */
+export function tableRules(config: Rules): TableRules {
+  const rules = config.tables.map((given) => {
+    const patterns = [given.match].flat();
+    return { given, patterns, globs: patterns.map(globToRegExp) };
+  });
+  return {
+    named: rules.flatMap(({ patterns }) => patterns.filter(isPlainName)),
+    ruleFor: ({ schema, name }) => {
+      const label = `${schema}.${name}`;
+      const matching = rules.filter(({ globs }) => globs.some((glob) => glob.test(label)));
+      const own = matching.filter(({ patterns }) => patterns.includes(label));
+      return resolve(
+        matching.map(({ given }) => given),
+        own.map(({ given }) => given),
+        config.maskSalt,
+      );
+    },
+  };
+}
+
+/** What the catalogue is read with. */
+export function copiedTables(config: Rules & Pick<Config, 'includeTables' | 'excludeTables'>): CopiedTables {
+  return { ...tableRules(config), include: config.includeTables, exclude: config.excludeTables };
+}
+
+function resolve(rules: readonly GivenRule[], own: readonly GivenRule[], salt: string | null): TableRule {
+  // Later ones win: an absent key leaves what was said before.
+  const said: Partial<GivenRule> = Object.assign({}, ...rules);
+  const choices = rules.filter(({ include, exclude }) => include === true || exclude === true);
+  const columns = rules.flatMap((rule) =>
+    Object.entries(rule.columns ?? {}).map(([pattern, given]) => ({ glob: globToRegExp(pattern), given })),
+  );
+  return {
+    isCopied: choices.length === 0 ? null : choices.at(-1)?.include === true,
+    target: said.target ?? null,
+    where: said.where ?? null,
+    orderBy: [said.orderBy ?? []].flat(),
+    partitionBy: said.partitionBy ?? null,
+    settings: said.settings ?? {},
+    onDelete: said.onDelete ?? 'mirror',
+    transform: said.transform ?? null,
+    namedColumns: [...new Set(own.flatMap((rule) => Object.keys(rule.columns ?? {}).filter(isPlainName)))],
+    columnRule: (column) => {
+      const matching = columns.filter(({ glob }) => glob.test(column));
+      return matching.length === 0 ? NO_COLUMN_RULE : columnRule(matching, salt);
+    },
+  };
+}
+
+function columnRule(matching: readonly { given: GivenColumn }[], salt: string | null): ColumnRule {
+  const said: GivenColumn = Object.assign({}, ...matching.map(({ given }) => given));
+  return {
+    exclude: said.exclude ?? false,
+    mask: maskOf(said.mask, salt),
+    as: said.as ?? null,
+    unfit: said.unfit === null ? 'null' : (said.unfit ?? null),
+    codec: said.codec ?? null,
+  };
+}
+
+function maskOf(text: GivenColumn['mask'], salt: string | null): Mask | null {
+  if (text === undefined || text === 'none') return null;
+  // In YAML the word null is no text.
+  if (text === null || text === 'null') return { kind: 'null' };
+  if (text !== 'hash') return { kind: 'truncate', characters: Number(text.slice('truncate('.length, -1)) };
+  if (salt === null) throw new AppError('CONFIG_INVALID', 'mask: hash needs maskSalt');
+  return { kind: 'hash', salt };
+}

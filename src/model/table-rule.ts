@@ -1,0 +1,78 @@
+/**
+ * What the configuration says of one table, resolved: what of it is copied, under which name, and how it is kept.
+ * The rest of the program reads this, never the configuration itself.
+ */
+
+/** How a column's values are made unreadable before they leave this process. Values of NULL stay NULL. */
+export type Mask =
+  /** SHA-256 of the salt and the value's text, in hexadecimal: equal values stay equal, in all columns and tables. */
+  | { readonly kind: 'hash'; readonly salt: string }
+  /** NULL for every value. */
+  | { readonly kind: 'null' }
+  /** The first characters of the value's text. */
+  | { readonly kind: 'truncate'; readonly characters: number };
+
+/** What is said of one column. */
+export interface ColumnRule {
+  /** It is not copied: it does not even leave the source where PostgreSQL can hold it back. */
+  readonly exclude: boolean;
+  readonly mask: Mask | null;
+  /** Which type of the copy instead of the usual one; null: the usual one. */
+  readonly as: string | null;
+  /** What becomes of values that do not fit; null: as `unfitPolicy` says. */
+  readonly unfit: 'fail' | 'null' | 'clamp' | 'text' | null;
+  /** Compression in ClickHouse; null: the usual one. */
+  readonly codec: string | null;
+}
+
+/**
+ * What a DELETE or a TRUNCATE of the source does to the copy:
+ * - `mirror`: the rows are gone
+ * - `soft`: the rows stay, with the time of their end in `_deleted_at`
+ * - `keep`: nothing; it is counted
+ */
+export type OnDelete = 'mirror' | 'soft' | 'keep';
+
+/** A row as PostgreSQL writes its values, by column name. */
+export type TextRow = Readonly<Record<string, string | null>>;
+
+/** Makes another row of a row, or null: then the row is not copied. Must give the same for the same. */
+export type RowTransform = (row: TextRow) => TextRow | null;
+
+/** Everything the configuration says of one table. */
+export interface TableRule {
+  /** Whether it is copied; null: as `includeTables` and `excludeTables` say. */
+  readonly isCopied: boolean | null;
+  /** Name of its mirror; null: the usual one. */
+  readonly target: string | null;
+  /** Condition in SQL of PostgreSQL that copied rows fulfil; null: all rows are copied. */
+  readonly where: string | null;
+  /** Columns that the mirror is sorted by, before those of the key that are not among them. */
+  readonly orderBy: readonly string[];
+  readonly partitionBy: string | null;
+  /** Settings of the mirror's engine. */
+  readonly settings: Readonly<Record<string, string | number | boolean>>;
+  readonly onDelete: OnDelete;
+  readonly transform: RowTransform | null;
+  /** Columns that rules for this very table name: they must exist, as a typo would let values through. */
+  readonly namedColumns: readonly string[];
+  /** What is said of a column; {@link NO_COLUMN_RULE} when nothing is. */
+  columnRule(column: string): ColumnRule;
+}
+
+/** Nothing is said of a column. */
+export const NO_COLUMN_RULE: ColumnRule = { exclude: false, mask: null, as: null, unfit: null, codec: null };
+
+/** Nothing is said of a table. */
+export const NO_RULE: TableRule = {
+  isCopied: null,
+  target: null,
+  where: null,
+  orderBy: [],
+  partitionBy: null,
+  settings: {},
+  onDelete: 'mirror',
+  transform: null,
+  namedColumns: [],
+  columnRule: () => NO_COLUMN_RULE,
+};
