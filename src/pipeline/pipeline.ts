@@ -19,7 +19,7 @@ import { WalWatch } from './wal-watch.ts';
 
 const FIRST_DELAY_MS = 200;
 const MAX_DELAY_MS = 10_000;
-/** A session that lasted so long counts as a success: the next wait is short again. */
+/** A session that lasted so long, or has confirmed a position, counts as a success: the next wait is short again. */
 const STABLE_MS = 30_000;
 /** After the stop, the work in hand has 4 s and the last store 2 s (session.ts); then every statement ends, ms. */
 const LAST_STATEMENT_MS = 6_500;
@@ -57,16 +57,18 @@ async function runSessions(copy: Copy, options: PipelineOptions, statements: Abo
   let hasStreamed = false;
   for (let attempt = 1; !signal.aborted; attempt++) {
     const startedAt = performance.now();
+    let session: Session | null = null;
     try {
-      const session = await untilStopped(signal, statements, 0, () => openSession(copy, options));
+      const opened = await untilStopped(signal, statements, 0, () => openSession(copy, options));
+      session = opened;
       hasStreamed = true;
-      const outcome = await untilStopped(signal, statements, LAST_STATEMENT_MS, () => session.run());
+      const outcome = await untilStopped(signal, statements, LAST_STATEMENT_MS, () => opened.run());
       if (outcome === 'stopped') return;
       attempt = 0;
     } catch (error) {
       if (signal.aborted && (isAbort(error) || (error instanceof AppError && mayPass(error)))) return;
       if (!isRetryable(error, attempt, hasStreamed)) throw error;
-      if (performance.now() - startedAt > STABLE_MS) attempt = 1;
+      if (session?.hasConfirmed === true || performance.now() - startedAt > STABLE_MS) attempt = 1;
       const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1));
       log.warn({ err: error, attempt, delayMs }, 'the session ended, starting another');
       const retrying = describeRetry('a session', { error, attempt, nextMs: delayMs });

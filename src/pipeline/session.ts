@@ -45,6 +45,8 @@ const LAST_STORE_MS = 2_000;
 
 /** Streams and loads until it is stopped or fails. */
 export class Session {
+  /** Whether a position was confirmed to PostgreSQL. */
+  hasConfirmed = false;
   readonly #prepared: Prepared;
   readonly #options: PipelineOptions;
   readonly #patience: Patience;
@@ -250,6 +252,7 @@ export class Session {
   #confirm(stream: ReplicationStream): void {
     if (this.#applier.durableLsn <= stream.confirmed) return;
     stream.confirm(this.#applier.durableLsn);
+    this.hasConfirmed = true;
     failPoint('confirmed');
   }
 
