@@ -28,7 +28,7 @@ export interface SourceTable {
   readonly target: string;
   /** In the order of `attnum`, which is the order of pgoutput tuples. */
   readonly columns: readonly SourceColumn[];
-  /** Indexes into `columns` of the primary key, in key order; never empty. */
+  /** Indexes into `columns` of those that identify a row, in key order (source/row-identity.ts); never empty. */
   readonly key: readonly number[];
   /** `pg_class.relreplident`: default, nothing, full, index. */
   readonly replicaIdentity: 'd' | 'n' | 'f' | 'i';

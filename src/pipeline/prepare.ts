@@ -171,12 +171,6 @@ export function layoutsOf(
 ): { layouts: TableLayout[]; adSchema: boolean } {
   const adSchema = known.adSchema || isAdSchema(tables);
   const layouts = tables.map((table): TableLayout => {
-    if (table.replicaIdentity === 'i' || table.replicaIdentity === 'n') {
-      throw new AppError(
-        'TABLE_UNSUITABLE',
-        `${tableLabel(table)} has REPLICA IDENTITY ${table.replicaIdentity === 'i' ? 'USING INDEX' : 'NOTHING'}: set it to DEFAULT or FULL`,
-      );
-    }
     const codecs = table.columns.map((column) => {
       try {
         return codecFor(column);

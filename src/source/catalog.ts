@@ -4,6 +4,7 @@ import { AppError } from '../model/errors.ts';
 import { pgTable } from '../model/quote.ts';
 import { tableLabel, type SourceColumn, type SourceTable } from '../model/table.ts';
 import { pgRows, type TextRow } from './connection.ts';
+import { identifyingColumns } from './row-identity.ts';
 
 /** Which tables to copy: globs of `schema.table`, where `*` is any text and `?` any character. */
 export interface TablePatterns {
@@ -36,22 +37,26 @@ export interface Catalog {
  */
 const QUERY = `
   SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relpersistence AS persistence,
-         CASE WHEN c.relreplident = 'i' AND EXISTS (SELECT FROM pg_index r WHERE r.indrelid = c.oid AND r.indisreplident AND r.indisprimary)
-              THEN 'd' ELSE c.relreplident END AS replica_identity,
-         EXISTS (SELECT FROM pg_index d WHERE d.indrelid = c.oid AND d.indisprimary AND NOT d.indimmediate) AS deferrable,
+         c.relreplident AS replica_identity,
          (SELECT coalesce(json_agg(json_build_object(
                    'name', a.attname, 'attnum', a.attnum, 'typeOid', a.atttypid::int8, 'typeMod', a.atttypmod,
                    'typeName', format_type(a.atttypid, a.atttypmod), 'nullable', NOT a.attnotnull OR EXISTS (
                      SELECT FROM pg_constraint f WHERE f.conrelid = c.oid AND f.contype = 'n' AND NOT f.convalidated AND a.attnum = ANY (f.conkey))) ORDER BY a.attnum), '[]')
           FROM pg_attribute a
           WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS columns,
-         (SELECT coalesce(json_agg(k.attnum ORDER BY k.position), '[]')
-          FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
-          WHERE i.indrelid = c.oid AND i.indisprimary AND k.position <= i.indnkeyatts) AS key
+         ${indexColumns('indisprimary')} AS primary_columns, ${indexColumns('indisreplident')} AS identity_columns
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
     AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
   ORDER BY n.nspname, c.relname`;
+
+/** Names of the columns of the table's index that `flag` tells, in key order; null when there is none that identifies rows. */
+function indexColumns(flag: 'indisprimary' | 'indisreplident'): string {
+  return `(SELECT json_agg(a.attname ORDER BY k.position)
+          FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position), pg_attribute a
+          WHERE i.indrelid = c.oid AND i.${flag} AND i.indimmediate AND i.indisvalid AND k.position <= i.indnkeyatts
+            AND a.attrelid = c.oid AND a.attnum = k.attnum)`;
+}
 
 /**
  * Reads the tables that the patterns match.
@@ -90,17 +95,20 @@ export async function readCatalog(client: Client, patterns: TablePatterns = DEFA
 
 function readTable(row: TextRow): SourceTable {
   const columns = JSON.parse(row['columns']!) as SourceColumn[];
-  const keyAttnums = JSON.parse(row['key']!) as number[];
   const schema = row['schema']!;
   const name = row['name']!;
+  const replicaIdentity = row['replica_identity'] as SourceTable['replicaIdentity'];
+  const primary = JSON.parse(row['primary_columns'] ?? 'null') as string[] | null;
+  const index = JSON.parse(row['identity_columns'] ?? 'null') as string[] | null;
+  const key = identifyingColumns({ replicaIdentity, primary, index });
   return {
     oid: Number(row['oid']),
     schema,
     name,
     target: schema === 'public' ? name : `${schema}_${name}`,
     columns,
-    key: keyAttnums.map((attnum) => columns.findIndex((column) => column.attnum === attnum)),
-    replicaIdentity: row['replica_identity'] as SourceTable['replicaIdentity'],
+    key: key.map((part) => columns.findIndex((column) => column.name === part)),
+    replicaIdentity,
   };
 }
 
@@ -115,13 +123,11 @@ function findFault(row: TextRow, table: SourceTable): Fault | null {
     };
   }
   if (table.key.length === 0) {
-    return { reason: 'has no primary key', remedy: `ALTER TABLE ${pgTable(table)} ADD PRIMARY KEY (…);` };
+    const reason = 'has no primary key, or a deferrable one, which cannot identify rows in the stream';
+    return { reason, remedy: `ALTER TABLE ${pgTable(table)} ADD PRIMARY KEY (…);` };
   }
-  if (row['deferrable'] === 't') {
-    // Published, it would make the source refuse its own updates; and a key may then pass from row to row unseen.
-    return { reason: 'has a deferrable primary key, which cannot identify rows in the stream', remedy: null };
-  }
-  if (table.key.includes(-1)) return { reason: 'has a generated column in its primary key', remedy: null };
+  if (table.key.includes(-1))
+    return { reason: 'has a generated column among those that identify its rows', remedy: null };
   return null;
 }
 

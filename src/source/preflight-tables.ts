@@ -67,35 +67,17 @@ async function checkRowSecurity({ client, catalog, role }: PreflightFacts): Prom
   }));
 }
 
-/** Deletes and key changes are told by the columns of the replica identity: these must hold the primary key. */
-async function checkReplicaIdentity({ client, catalog }: PreflightFacts): Promise<Finding[]> {
-  const byIndex = catalog.tables.filter((table) => table.replicaIdentity === 'i');
-  const rows = await pgRows(
-    client,
-    'SELECT indrelid AS oid FROM pg_index WHERE indrelid = ANY ($1::oid[]) AND indisreplident AND indisprimary',
-    [byIndex.map((table) => table.oid)],
-  );
-  const isPrimary = new Set(rows.map((row) => Number(row['oid'])));
-  const nothing = catalog.tables.filter((table) => table.replicaIdentity === 'n');
-  const other = byIndex.filter((table) => !isPrimary.has(table.oid));
-  return [
-    ...nothing.map((table) =>
-      identityFinding(table, 'is NOTHING: once published, PostgreSQL refuses its updates and deletes'),
-    ),
-    ...other.map((table) =>
-      identityFinding(table, 'is an index other than the primary key: deletes do not tell the key'),
-    ),
-  ];
-}
-
-function identityFinding(table: SourceTable, why: string): Finding {
-  return {
-    code: 'replica_identity',
-    severity: 'error',
-    object: tableLabel(table),
-    message: `the replica identity of ${tableLabel(table)} ${why}`,
-    remedy: `ALTER TABLE ${pgTable(table)} REPLICA IDENTITY DEFAULT;`,
-  };
+/** A publication of updates and deletes makes PostgreSQL refuse those that it cannot tell. */
+function checkReplicaIdentity({ catalog }: PreflightFacts): Finding[] {
+  return catalog.tables
+    .filter(({ replicaIdentity }) => replicaIdentity === 'n')
+    .map((table) => ({
+      code: 'replica_identity',
+      severity: 'warning',
+      object: tableLabel(table),
+      message: `the replica identity of ${tableLabel(table)} is NOTHING: once published, PostgreSQL refuses its updates and deletes`,
+      remedy: `ALTER TABLE ${pgTable(table)} REPLICA IDENTITY DEFAULT;`,
+    }));
 }
 
 function checkColumns({ catalog, columnFault }: PreflightFacts): Finding[] {
