@@ -6,16 +6,15 @@
  *
  * Whatever ends it, the next session begins at the checkpoint.
  */
-import { tmpdir } from 'node:os';
 import type { UnfitPolicy } from '../codec/column.ts';
 import type { Patience } from '../destination/landing.ts';
 import { AppError, isAbort } from '../model/errors.ts';
-import { type Lsn, maxLsn } from '../model/lsn.ts';
+import type { Lsn } from '../model/lsn.ts';
 import { tableLabel } from '../model/table.ts';
-import { openStream, type ReplicationStream } from '../source/stream.ts';
+import type { ReplicationStream } from '../source/stream.ts';
 import { Accumulator } from './accumulate.ts';
 import { awayForLong, isAway } from './away.ts';
-import { Applier } from './apply.ts';
+import type { Applier } from './apply.ts';
 import { TableBatchPool, type Work } from './batch.ts';
 import { Controls } from './controls.ts';
 import { failPoint } from './fail-points.ts';
@@ -28,6 +27,7 @@ import { Repairer } from './repair.ts';
 import { RetryBoard } from './retry-board.ts';
 import type { TableLayout } from './layout.ts';
 import type { BatchMode } from './table-batch.ts';
+import { openApplier, openSessionStream } from './session-parts.ts';
 import { rollupsAreDue, sessionProgress } from './session-progress.ts';
 import { Wake } from './wake.ts';
 
@@ -103,20 +103,10 @@ export class Session {
       log: options.log,
       onQuarantine: (layout) => this.#accumulator.exclude(layout.table.oid),
     });
-    this.#applier = new Applier(copy, checkpoint, {
+    this.#applier = openApplier(prepared, {
+      loader: this.#loader,
+      log: options.log,
       patience: { ...this.#patience, signal: AbortSignal.any([this.#end.signal, this.#deadline.signal]) },
-      events: {
-        onIncomplete: (batch, rows) => this.#loader.noteIncomplete(batch, rows),
-        onAbsent: ({ layout }, rows) =>
-          options.log.error(
-            { table: tableLabel(layout.table), rows },
-            'the mirror lacks rows that the source has changed',
-          ),
-        beforeTruncate: async ({ tables }) =>
-          void (await Promise.all(tables.map(({ table }) => this.#loader.rest(table)))),
-        baseVersionOf: ({ table }) => prepared.states.get(tableLabel(table))?.baseVersion ?? 0n,
-        afterTruncate: async ({ tables }) => tables.forEach(({ table }) => this.#loader.restart(table)),
-      },
     });
     this.#accumulator = new Accumulator({
       layouts: new Map(layouts.map((layout) => [layout.table.oid, layout])),
@@ -150,21 +140,10 @@ export class Session {
 
   /** Opens the stream. Nothing was written to the copy before: the slot is the lock. */
   async open(): Promise<void> {
-    const { checkpoint, journal } = this.#prepared;
-    const { postgresUrl, slot, publication, spoolDir, spoolMaxBytes, signal } = this.#options;
-    const stream = await openStream({
-      url: postgresUrl,
-      slot,
-      publication,
-      startLsn: maxLsn(checkpoint.appliedLsn, journal?.to ?? 0n),
-      ...(journal === null ? {} : { first: journal.replayTo(this.#accumulator) }),
-      binary: true,
-      messages: true,
-      streaming: spoolMaxBytes === 0 ? null : { directory: spoolDir ?? tmpdir(), maxBytes: spoolMaxBytes },
+    const stream = await openSessionStream(this.#prepared, this.#options, {
       sink: this.#accumulator,
       onIdlePosition: (lsn) => this.#onIdlePosition(lsn),
       onReadEnd: () => this.#onReadEnd(),
-      signal,
     });
     this.#stream = stream;
     void stream.closed.then((reason) => this.#fail(reason));
