@@ -62,6 +62,8 @@ async function pipeline(job: PipelineJob): Promise<void> {
     internalDatabase: NAMES.internal,
     includeTables: ['public.*'],
     excludeTables: [],
+    tables: [],
+    maskSalt: null,
     unfitPolicy: 'fail',
     loadConnections: OPTIONS.loadConnections.default,
     chunkRows: OPTIONS.chunkRows.default,

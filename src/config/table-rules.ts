@@ -1,7 +1,7 @@
 /** Resolves the rules for tables: what all of them together say of one table. Later rules win, key by key. */
 import { AppError } from '../model/errors.ts';
 import { globToRegExp, isPlainName } from '../model/patterns.ts';
-import { type ColumnRule, type Mask, NO_COLUMN_RULE, type TableRule } from '../model/table-rule.ts';
+import { type ColumnRule, type Mask, NO_COLUMN_RULE, NO_RULE, type TableRule } from '../model/table-rule.ts';
 import type { Config } from './options.ts';
 import type { GivenRule } from './table-keys.ts';
 
@@ -49,6 +49,7 @@ export function copiedTables(config: Rules & Pick<Config, 'includeTables' | 'exc
 }
 
 function resolve(rules: readonly GivenRule[], own: readonly GivenRule[], salt: string | null): TableRule {
+  if (rules.length === 0) return NO_RULE;
   // Later ones win: an absent key leaves what was said before.
   const said: Partial<GivenRule> = Object.assign({}, ...rules);
   const choices = rules.filter(({ include, exclude }) => include === true || exclude === true);

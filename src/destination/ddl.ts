@@ -76,15 +76,33 @@ export function createTableStatements(names: Names, table: SourceTable, codecs: 
   const at = tableNames(names, table.target);
   const columns = table.columns.map((column) => chIdent(column.name));
   const typed = table.columns.map((_, i) => `${columns[i]} ${codecs[i]?.clickhouseType}`);
-  const compressed = typed.map((column, i) => `${column} CODEC(${codecs[i]?.compression})`);
-  const key = table.key.map((i) => columns[i]);
+  const compressed = typed.map((column, i) => {
+    return `${column} CODEC(${table.columns[i]?.choice?.compression ?? codecs[i]?.compression})`;
+  });
   const list = columns.join(', ');
   return [
     `CREATE TABLE IF NOT EXISTS ${at.mirror} (${[...compressed, ...MIRROR_COLUMNS, fenceConstraint(names)].join(', ')}) ` +
-      `ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY ${key.length === 1 ? key[0] : `(${key.join(', ')})`}`,
+      engineOf(table),
     `CREATE TABLE IF NOT EXISTS ${at.landing} (${[...typed, ...LANDING_COLUMNS].join(', ')}) ENGINE = Null`,
     `CREATE MATERIALIZED VIEW IF NOT EXISTS ${at.landingView} TO ${at.mirror} AS ` +
       `SELECT ${list}, _version, _deleted FROM ${at.landing} WHERE _raw = 1`,
     `CREATE VIEW IF NOT EXISTS ${at.current} AS SELECT ${list} FROM ${at.mirror} FINAL WHERE _deleted = 0`,
   ];
+}
+
+/** Engine of a mirror, its sorting key, and what the configuration says of both. */
+function engineOf({ columns, key, rule }: SourceTable): string {
+  const order = key.map((i) => chIdent(columns[i]?.name ?? ''));
+  const partition = rule?.partitionBy ?? null;
+  const settings = Object.entries(rule?.settings ?? {}).map(([name, value]) => `${name} = ${settingLiteral(value)}`);
+  return [
+    'ENGINE = ReplacingMergeTree(_version, _deleted)',
+    partition === null ? '' : ` PARTITION BY ${partition}`,
+    ` ORDER BY ${order.length === 1 ? order[0] : `(${order.join(', ')})`}`,
+    settings.length === 0 ? '' : ` SETTINGS ${settings.join(', ')}`,
+  ].join('');
+}
+
+function settingLiteral(value: string | number | boolean): string {
+  return typeof value === 'string' ? chLiteral(value) : String(Number(value));
 }

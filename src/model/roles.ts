@@ -60,12 +60,30 @@ export function isAdSchema(tables: readonly SourceTable[]): boolean {
   return Object.keys(AD_SCHEMA).every((name) => tables.some((table) => table.target === name && isAdTable(table)));
 }
 
-/** True when the table is one of the ad schema, column by column. */
+/** True when the table is one of the ad schema, column by column, and mirrored as such tables are. */
 export function isAdTable(table: SourceTable): boolean {
   const expected = table.schema === 'public' ? AD_SCHEMA[table.name] : undefined;
-  if (expected === undefined) return false;
+  if (expected === undefined || hasOtherMirror(table)) return false;
   const found = table.columns.map((column) => `${column.name} ${column.typeName}`);
   return found.length === expected.length && expected.every((column, i) => column === found[i]);
+}
+
+/**
+ * True when the configuration wants another mirror than the one that sql/clickhouse has for a table of the ad schema.
+ * Rows may be filtered, and values be made unreadable where they stay text.
+ */
+function hasOtherMirror({ name, target, columns, key, rule }: SourceTable): boolean {
+  if (rule === undefined) return false;
+  const { orderBy, partitionBy, settings, onDelete, transform } = rule;
+  const isOther = columns.some(({ choice = {}, typeName }, i) => {
+    const { mask, ...others } = choice;
+    const isText = typeName.startsWith('character varying');
+    return (
+      Object.keys(others).length > 0 || (mask !== undefined && (mask.kind === 'null' || !isText || key.includes(i)))
+    );
+  });
+  const storage = orderBy.length > 0 || partitionBy !== null || Object.keys(settings).length > 0;
+  return isOther || storage || target !== name || onDelete !== 'mirror' || transform !== null;
 }
 
 /** True when the table is named as one of the ad schema, whatever its columns. */

@@ -2,6 +2,20 @@
  * The shape of a source table, as the catalogue tells it, and of its copy.
  */
 
+import type { Mask, TableRule } from './table-rule.ts';
+
+/** What the configuration wants of a column's type. */
+export interface ColumnChoice {
+  /** `text`, `array`, `decimal(p,s)`, `lowcardinality`: instead of the type that the column has by default. */
+  readonly as?: string;
+  /** What becomes of values that do not fit; `text` makes the whole column the text of its values. Default: `unfitPolicy`. */
+  readonly unfit?: 'fail' | 'null' | 'clamp' | 'text';
+  /** How its values are made unreadable. */
+  readonly mask?: Mask;
+  /** Compression in the mirror instead of the usual one. */
+  readonly compression?: string;
+}
+
 /** One column of a source table. */
 export interface SourceColumn {
   /** Name as in the catalogue, unquoted. */
@@ -16,6 +30,8 @@ export interface SourceColumn {
   readonly typeName: string;
   /** Whether the source allows NULL here. */
   readonly nullable: boolean;
+  /** What the configuration says of this column; left out where it says nothing. */
+  readonly choice?: ColumnChoice;
 }
 
 /** One source table that Millrace copies. */
@@ -26,12 +42,16 @@ export interface SourceTable {
   readonly name: string;
   /** Name of the mirror in ClickHouse: `name` in schema `public`, else `schema_name`. */
   readonly target: string;
-  /** In the order of `attnum`, which is the order of pgoutput tuples. */
+  /** Those that are copied, in the order of `attnum`, which is the order of pgoutput tuples. */
   readonly columns: readonly SourceColumn[];
   /** Indexes into `columns` of those that identify a row, in key order (source/row-identity.ts); never empty. */
   readonly key: readonly number[];
   /** `pg_class.relreplident`: default, nothing, full, index. */
   readonly replicaIdentity: 'd' | 'n' | 'f' | 'i';
+  /** Columns that the configuration excludes: a tuple may have them, the copy has not. */
+  readonly excluded?: readonly SourceColumn[];
+  /** What the configuration says of the table; applied to the fields above already. */
+  readonly rule?: TableRule;
 }
 
 /** `schema.name`, for messages and state (not quoted for SQL: see `quoteTable`). */

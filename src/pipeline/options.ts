@@ -12,6 +12,8 @@ export interface PipelineOptions extends Pick<
   | 'internalDatabase'
   | 'includeTables'
   | 'excludeTables'
+  | 'tables'
+  | 'maskSalt'
   | 'unfitPolicy'
   | 'loadConnections'
   | 'chunkRows'

@@ -4,6 +4,7 @@
  * what is found is decided in recovery.ts.
  */
 import type pg from 'pg';
+import { copiedTables } from '../config/table-rules.ts';
 import { codecFor } from '../codec/codecs.ts';
 import { type Checkpoint, CheckpointStore, CLEAN } from '../destination/checkpoint.ts';
 import { ClickHouse } from '../destination/client.ts';
@@ -19,6 +20,7 @@ import { readTables } from '../source/catalog.ts';
 import { connectPostgres, endConnection, pgRows } from '../source/connection.ts';
 import { ensurePublication } from '../source/publication.ts';
 import type { Journal } from '../source/journal.ts';
+import { requireFilters } from '../source/row-filter.ts';
 import { createSlot, describeOlder, dropSlot, waitForOlderTransactions } from '../source/slot.ts';
 import { lockStart } from '../source/start-lock.ts';
 import { findJournal } from './away.ts';
@@ -99,7 +101,8 @@ async function prepareOn(
   await copy.fence.assertHeld();
   const isFirstSession = copy.fence.epoch === 0n;
   const ticket = await lockStart(client, options.slot);
-  const tables = await readTables(client, { include: options.includeTables, exclude: options.excludeTables });
+  const tables = await readTables(client, copiedTables(options));
+  await requireFilters(client, tables);
   const before = await readKnownTables(copy);
   const isKnownToFollow = (table: SourceTable): boolean =>
     isFollowed(before.states.get(tableLabel(table))?.phase ?? 'waiting');

@@ -4,6 +4,7 @@ import type { ColumnBuffer } from '../codec/column.ts';
 import { CopyBinaryReader } from '../codec/copy-binary.ts';
 import { pgIdent, pgLiteral, pgTable } from '../model/quote.ts';
 import { copyOut } from '../source/copy-out.ts';
+import { andFilter } from '../source/row-filter.ts';
 import type { TableLayout } from './layout.ts';
 
 /** Keys in one query: the statement stays small, and each is found by the primary key's index. */
@@ -37,5 +38,5 @@ function keyQuery({ table }: TableLayout, keys: readonly (readonly string[])[]):
     });
     return `(${parts.join(' AND ')})`;
   };
-  return `COPY (SELECT ${list} FROM ONLY ${pgTable(table)} WHERE ${keys.map(isKey).join(' OR ')}) TO STDOUT (FORMAT binary)`;
+  return `COPY (SELECT ${list} FROM ONLY ${pgTable(table)} WHERE (${keys.map(isKey).join(' OR ')})${andFilter(table)}) TO STDOUT (FORMAT binary)`;
 }

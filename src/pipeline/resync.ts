@@ -8,6 +8,7 @@
  * be. Rows that are neither loaded again nor streamed get tombstones when the table is consistent (ghosts.ts).
  */
 import type pg from 'pg';
+import { copiedTables } from '../config/table-rules.ts';
 import { CLEAN, type Checkpoint } from '../destination/checkpoint.ts';
 import { chIdent } from '../model/quote.ts';
 import { migrateClickHouse } from '../destination/schema.ts';
@@ -62,7 +63,7 @@ async function resyncOn(
 ): Promise<Resync> {
   const ticket = await lockStart(client, options.slot);
   const before = await readKnownTables(copy);
-  const tables = await readTables(client, { include: options.includeTables, exclude: options.excludeTables });
+  const tables = await readTables(client, copiedTables(options));
   const { layouts, adSchema } = layoutsOf(tables, before);
   const side = await gatherSource(client, options, ticket);
   const facts = await gatherCopy(copy, layouts, { ...before, withVersions: true });

@@ -2,7 +2,10 @@
 import type { Client } from 'pg';
 import { AppError } from '../model/errors.ts';
 import { pgTable } from '../model/quote.ts';
+import { globToRegExp, isPlainName } from '../model/patterns.ts';
+import { NO_RULE, type TableRule } from '../model/table-rule.ts';
 import { tableLabel, type SourceColumn, type SourceTable } from '../model/table.ts';
+import { applyRule } from './apply-rule.ts';
 import { pgRows, type TextRow } from './connection.ts';
 import { identifyingColumns } from './row-identity.ts';
 
@@ -10,6 +13,10 @@ import { identifyingColumns } from './row-identity.ts';
 export interface TablePatterns {
   readonly include: readonly string[];
   readonly exclude: readonly string[];
+  /** What the configuration says of a table; left out: nothing of any. */
+  readonly ruleFor?: (table: { readonly schema: string; readonly name: string }) => TableRule;
+  /** Tables that rules name without wildcards: they must exist. */
+  readonly named?: readonly string[];
 }
 
 /** Everything in schema `public`, but for the migration history. */
@@ -76,17 +83,22 @@ export async function readTables(client: Client, patterns: TablePatterns = DEFAU
 
 /** Like {@link readTables}, but tells the unsuitable tables apart instead of failing. @throws {AppError} `CONFIG_INVALID`. */
 export async function readCatalog(client: Client, patterns: TablePatterns = DEFAULT_PATTERNS): Promise<Catalog> {
-  const include = patterns.include.map(globToRegExp);
-  const exclude = patterns.exclude.map(globToRegExp);
+  const include = patterns.include.map(toRegExp);
+  const exclude = patterns.exclude.map(toRegExp);
   const rows = await pgRows(client, QUERY);
-  rejectUnmatchedNames(patterns.include, rows);
+  rejectUnmatchedNames([...patterns.include, ...(patterns.named ?? [])], rows);
   const tables: SourceTable[] = [];
   const unsuitable: UnsuitableTable[] = [];
   for (const row of rows) {
     const label = `${row['schema']}.${row['name']}`;
-    if (!include.some((glob) => glob.test(label)) || exclude.some((glob) => glob.test(label))) continue;
-    const table = readTable(row);
-    const fault = findFault(row, table) ?? findClash(table, tables);
+    const found = readTable(row);
+    const rule = patterns.ruleFor?.(found) ?? NO_RULE;
+    const isWanted = include.some((glob) => glob.test(label)) && !exclude.some((glob) => glob.test(label));
+    if (!(rule.isCopied ?? isWanted)) continue;
+    const unfit = findFault(row, found);
+    const applied = unfit === null ? applyRule(found, rule) : { table: found, fault: unfit };
+    const { table } = applied;
+    const fault = applied.fault ?? findClash(table, tables);
     if (fault === null) tables.push(table);
     else unsuitable.push({ schema: table.schema, name: table.name, ...fault });
   }
@@ -137,22 +149,18 @@ function findClash(table: SourceTable, others: readonly SourceTable[]): Fault | 
   return { reason: `would be copied to ${table.target}, as ${tableLabel(other)} is`, remedy: null };
 }
 
-function globToRegExp(pattern: string): RegExp {
+function toRegExp(pattern: string): RegExp {
   if (!/^[^.]+\.[^.]+$/.test(pattern)) {
     throw new AppError('CONFIG_INVALID', `“${pattern}” is not of the form schema.table`);
   }
-  const body = pattern
-    .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${body}$`, 'su');
+  return globToRegExp(pattern);
 }
 
 /** A plain name that matches nothing is a slip of the pen; a wildcard that matches nothing may match later. */
 function rejectUnmatchedNames(include: readonly string[], rows: readonly TextRow[]): void {
   const labels = new Set(rows.map((row) => `${row['schema']}.${row['name']}`));
   for (const pattern of include) {
-    if (/[*?]/.test(pattern) || labels.has(pattern)) continue;
+    if (!isPlainName(pattern) || labels.has(pattern)) continue;
     throw new AppError(
       'CONFIG_INVALID',
       `there is no table ${pattern} in the source (views and partitions are not copied)`,

@@ -8,6 +8,7 @@ import { AppError } from '../model/errors.ts';
 import { pgIdent, pgTable } from '../model/quote.ts';
 import { tableLabel, type SourceTable } from '../model/table.ts';
 import { pgRows } from './connection.ts';
+import { andFilter } from './row-filter.ts';
 
 /** Blocks `[fromBlock, toBlock)` of a table. */
 export interface Chunk {
@@ -83,5 +84,5 @@ function blocksPerChunk(facts: TableFacts, size: ChunkSize): number {
 export function chunkQuery(table: SourceTable, chunk: Chunk): string {
   const columns = table.columns.map((column) => pgIdent(column.name)).join(', ');
   const range = `ctid >= '(${chunk.fromBlock},0)'::tid AND ctid < '(${chunk.toBlock},0)'::tid`;
-  return `COPY (SELECT ${columns} FROM ONLY ${pgTable(table)} WHERE ${range}) TO STDOUT (FORMAT binary)`;
+  return `COPY (SELECT ${columns} FROM ONLY ${pgTable(table)} WHERE ${range}${andFilter(table)}) TO STDOUT (FORMAT binary)`;
 }

@@ -4,11 +4,13 @@ import { pgIdent, pgTable } from '../model/quote.ts';
 import { tableLabel, type SourceTable } from '../model/table.ts';
 import { pgRows } from './connection.ts';
 import type { PreflightCheck, PreflightFacts } from './preflight-facts.ts';
+import { findFilterFaults } from './row-filter.ts';
 
 /** All of them, in the order they are shown. */
 export const TABLE_CHECKS: readonly PreflightCheck[] = [
   checkTablesExist,
   checkSuitable,
+  checkFilters,
   checkReadable,
   checkRowSecurity,
   checkReplicaIdentity,
@@ -22,7 +24,7 @@ function checkTablesExist({ catalog }: PreflightFacts): Finding[] {
   return [{ code: 'no_tables', severity: 'error', object: 'configuration', message, remedy }];
 }
 
-function checkSuitable({ catalog }: PreflightFacts): Finding[] {
+function checkSuitable({ catalog }: Pick<PreflightFacts, 'catalog'>): Finding[] {
   return catalog.unsuitable.map((table) => ({
     code: 'table_unsuitable',
     severity: 'error',
@@ -30,6 +32,12 @@ function checkSuitable({ catalog }: PreflightFacts): Finding[] {
     message: `${tableLabel(table)} ${table.reason}`,
     remedy: table.remedy ?? `Exclude ${tableLabel(table)}.`,
   }));
+}
+
+/** A filter that needs more than the replica identity would make PostgreSQL refuse the source's own updates. */
+async function checkFilters({ client, catalog }: PreflightFacts): Promise<Finding[]> {
+  const faults = await findFilterFaults(client, catalog.tables);
+  return checkSuitable({ catalog: { tables: [], unsuitable: faults } });
 }
 
 async function checkReadable({ client, catalog, role }: PreflightFacts): Promise<Finding[]> {

@@ -5,13 +5,26 @@
 import type { Client } from 'pg';
 import { AppError } from '../model/errors.ts';
 import { pgIdent, pgTable } from '../model/quote.ts';
-import { tableLabel } from '../model/table.ts';
+import { type SourceTable, tableLabel } from '../model/table.ts';
 import { pgRows } from './connection.ts';
+import { FILTERS_SINCE, readFilter, serverVersion } from './row-filter.ts';
 
 /** A table by name. */
 export interface TableName {
   readonly schema: string;
   readonly name: string;
+}
+
+/** A table as it is to be published: of others than these fields nothing is needed. */
+export type PublishedTable = TableName &
+  Partial<Pick<SourceTable, 'columns' | 'excluded' | 'replicaIdentity' | 'rule'>>;
+
+/** What of a table is published. */
+export interface PublishedPart {
+  /** Names, sorted; null: all. */
+  readonly columns: readonly string[] | null;
+  /** As the catalogue writes it; null: all rows. */
+  readonly filter: string | null;
 }
 
 /** A publication as the catalogue tells it. */
@@ -24,6 +37,8 @@ export interface PublicationState {
   readonly viaPartitionRoot: boolean;
   /** Some table has a row filter or a column list, so that not everything is published. */
   readonly isFiltered: boolean;
+  /** What is published of those tables, by `schema.name`. */
+  readonly parts: ReadonlyMap<string, PublishedPart>;
 }
 
 /** What {@link ensurePublication} did. */
@@ -38,11 +53,17 @@ const SETTINGS = "publish = 'insert, update, delete, truncate', publish_via_part
 
 /** Looks a publication up; null when there is none of that name. */
 export async function inspectPublication(client: Client, name: string): Promise<PublicationState | null> {
+  const hasParts = (await serverVersion(client)) >= FILTERS_SINCE;
+  const filter = hasParts ? 'pg_get_expr(r.prqual, r.prrelid)' : 'NULL';
+  const columns = hasParts
+    ? '(SELECT json_agg(a.attname ORDER BY a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (r.prattrs::int2[]))'
+    : 'NULL';
   const [row] = await pgRows(
     client,
     `SELECT p.puballtables, p.pubviaroot, p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AS all_operations,
             coalesce(json_agg(n.nspname || '.' || c.relname ORDER BY n.nspname, c.relname) FILTER (WHERE c.oid IS NOT NULL), '[]') AS tables,
-            coalesce(bool_or(to_jsonb(r) ->> 'prqual' IS NOT NULL OR to_jsonb(r) ->> 'prattrs' IS NOT NULL), false) AS filtered
+            coalesce(json_agg(json_build_object('label', n.nspname || '.' || c.relname, 'filter', ${filter}, 'columns', ${columns}))
+                     FILTER (WHERE c.oid IS NOT NULL), '[]') AS parts
      FROM pg_publication p
      LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid
      LEFT JOIN pg_class c ON c.oid = r.prrelid
@@ -52,30 +73,33 @@ export async function inspectPublication(client: Client, name: string): Promise<
     [name],
   );
   if (row === undefined) return null;
+  const parts = JSON.parse(row['parts']!) as (PublishedPart & { label: string })[];
   return {
     name,
     allTables: row['puballtables'] === 't',
     tables: JSON.parse(row['tables']!) as string[],
     publishesAll: row['all_operations'] === 't',
     viaPartitionRoot: row['pubviaroot'] === 't',
-    isFiltered: row['filtered'] === 't',
+    isFiltered: parts.some((part) => part.filter !== null || part.columns !== null),
+    parts: new Map(parts.map(({ label, ...part }) => [label, part])),
   };
 }
 
 /**
- * Creates the publication, or alters it until it has exactly these tables, whole and with all operations.
+ * Creates the publication, or alters it until it has exactly these tables, what is copied of each, and all operations.
  *
  * @throws {AppError} `CONFIG_INVALID` when it is FOR ALL TABLES; `POSTGRES_AUTH` without the privilege.
  */
 export async function ensurePublication(
   client: Client,
   name: string,
-  tables: readonly TableName[],
+  tables: readonly PublishedTable[],
 ): Promise<PublicationChange> {
+  const version = await serverVersion(client);
   const wanted = tables.map(tableLabel).toSorted();
   const state = await inspectPublication(client, name);
   if (state === null) {
-    const list = tables.length === 0 ? '' : `FOR TABLE ${onlyTables(tables)}`;
+    const list = tables.length === 0 ? '' : `FOR TABLE ${clauses(tables, version)}`;
     await pgRows(client, `CREATE PUBLICATION ${pgIdent(name)} ${list} WITH (${SETTINGS})`);
     return { created: true, added: wanted, removed: [] };
   }
@@ -87,8 +111,9 @@ export async function ensurePublication(
   }
   const added = wanted.filter((label) => !state.tables.includes(label));
   const removed = state.tables.filter((label) => !wanted.includes(label));
-  const hasOtherTables = added.length > 0 || removed.length > 0 || state.isFiltered;
-  if (hasOtherTables) await setTables(client, state, tables);
+  const hasOtherTables =
+    added.length > 0 || removed.length > 0 || (await hasOtherParts(client, state, { tables, version }));
+  if (hasOtherTables) await setTables(client, state, { tables, version });
   if (!state.publishesAll || !state.viaPartitionRoot) {
     await pgRows(client, `ALTER PUBLICATION ${pgIdent(name)} SET (${SETTINGS})`);
   }
@@ -103,10 +128,14 @@ export async function dropPublication(client: Client, name: string): Promise<boo
 }
 
 /** SET TABLE takes no empty list: then every table is dropped by name. */
-async function setTables(client: Client, state: PublicationState, tables: readonly TableName[]): Promise<void> {
+async function setTables(
+  client: Client,
+  state: PublicationState,
+  { tables, version }: { tables: readonly PublishedTable[]; version: number },
+): Promise<void> {
   const publication = `ALTER PUBLICATION ${pgIdent(state.name)}`;
   if (tables.length > 0) {
-    await pgRows(client, `${publication} SET TABLE ${onlyTables(tables)}`);
+    await pgRows(client, `${publication} SET TABLE ${clauses(tables, version)}`);
     return;
   }
   const rows = await pgRows(
@@ -119,4 +148,44 @@ async function setTables(client: Client, state: PublicationState, tables: readon
 
 function onlyTables(tables: readonly TableName[]): string {
   return tables.map((table) => `ONLY ${pgTable(table)}`).join(', ');
+}
+
+/**
+ * The columns that are published; null: all. PostgreSQL refuses the source's own updates where a list lacks columns of
+ * the replica identity, so under FULL (and with an index, which may be another by tomorrow) what is excluded is only
+ * skipped on our side.
+ */
+export function publishedColumns(table: PublishedTable, version: number): readonly string[] | null {
+  const { excluded = [], columns = [], replicaIdentity } = table;
+  if (excluded.length === 0 || replicaIdentity !== 'd' || version < FILTERS_SINCE) return null;
+  return columns.map(({ name }) => name).toSorted();
+}
+
+function clauses(tables: readonly PublishedTable[], version: number): string {
+  return tables
+    .map((table) => {
+      const columns = publishedColumns(table, version);
+      const list = columns === null ? '' : ` (${columns.map(pgIdent).join(', ')})`;
+      const where = table.rule?.where ?? null;
+      const filter = where === null ? '' : ` WHERE (${where})`;
+      return `ONLY ${pgTable(table)}${list}${filter}`;
+    })
+    .join(', ');
+}
+
+/** Whether something else is published of a table than is wanted. */
+async function hasOtherParts(
+  client: Client,
+  { parts }: PublicationState,
+  { tables, version }: { tables: readonly PublishedTable[]; version: number },
+): Promise<boolean> {
+  for (const table of tables) {
+    const part = parts.get(tableLabel(table));
+    const columns = publishedColumns(table, version);
+    if (JSON.stringify(part?.columns ?? null) !== JSON.stringify(columns)) return true;
+    const where = table.rule?.where ?? null;
+    const filter = where === null ? null : (await readFilter(client, table, where)).text;
+    if ((part?.filter ?? null) !== filter) return true;
+  }
+  return false;
 }

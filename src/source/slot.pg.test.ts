@@ -115,6 +115,7 @@ describe('a publication', () => {
       publishesAll: true,
       viaPartitionRoot: true,
       isFiltered: false,
+      parts: new Map([['public.b', { columns: null, filter: null }]]),
     });
     await ensurePublication(pg.client, 'p"1', []);
     expect((await inspectPublication(pg.client, 'p"1'))!.tables).toEqual([]);

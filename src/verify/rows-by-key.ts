@@ -4,6 +4,7 @@ import { AppError } from '../model/errors.ts';
 import { chIdent, chLiteral, pgIdent, pgTable } from '../model/quote.ts';
 import type { SourceColumn } from '../model/table.ts';
 import type { TextRow } from '../source/connection.ts';
+import { andFilter } from '../source/row-filter.ts';
 import type { Clones } from './clones.ts';
 import type { SourceReader } from './source-reader.ts';
 import type { SourceTableState } from './source-table.ts';
@@ -28,7 +29,7 @@ export async function sourceByKey(
   const aliases = plan.key.map((_, i) => `k${i}`).join(', ');
   const sql =
     `SELECT ${select} FROM ONLY ${pgTable(plan.table)} ` +
-    `WHERE (${names}) IN (SELECT ${casts} FROM unnest(${lists}) AS w(${aliases}))`;
+    `WHERE (${names}) IN (SELECT ${casts} FROM unnest(${lists}) AS w(${aliases}))${andFilter(plan.table)}`;
   const found: TextRow[] = [];
   for (let from = 0; from < keys.length; from += KEYS_PER_QUERY) {
     const some = keys.slice(from, from + KEYS_PER_QUERY);

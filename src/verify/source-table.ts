@@ -7,6 +7,7 @@ import { AppError } from '../model/errors.ts';
 import { pgIdent, pgTable } from '../model/quote.ts';
 import { planChunks } from '../source/chunks.ts';
 import { pgRows, type TextRow } from '../source/connection.ts';
+import { andFilter } from '../source/row-filter.ts';
 import { parallel } from './parallel.ts';
 import type { SourceReader, TableFile } from './source-reader.ts';
 import { type Slice, sliceCondition, splitSlice, type TablePlan } from './table-plan.ts';
@@ -86,7 +87,7 @@ export async function readSource(
   const inKeyOrder = plan.byKey ? query.slice : null;
   const condition = query.slice === null ? 'true' : sliceCondition(plan, query.slice).source;
   const sql = (where: string): string =>
-    `SELECT ${query.select} FROM ONLY ${pgTable(plan.table)} WHERE ${where} ${query.groupBy ?? ''}`;
+    `SELECT ${query.select} FROM ONLY ${pgTable(plan.table)} WHERE (${where})${andFilter(plan.table)} ${query.groupBy ?? ''}`;
   const bySlice = async (slice: Slice): Promise<void> => {
     const rows = await reader.rows(file, sql(sliceCondition(plan, slice).source));
     if (rows !== null) return onRows(rows);

@@ -34,6 +34,8 @@ export function pipelineOptions(
     internalDatabase: ch.internal,
     includeTables: ['public.*'],
     excludeTables: ['public.flyway_schema_history'],
+    tables: [],
+    maskSalt: null,
     unfitPolicy: 'fail',
     loadConnections: 2,
     chunkRows: 1_000_000,

@@ -1,4 +1,5 @@
 /** `millrace check`: examines both servers, and prints each finding with its remedy. Changes nothing. */
+import { copiedTables } from '../../config/table-rules.ts';
 import { styleText } from 'node:util';
 import { Command } from '@commander-js/extra-typings';
 import { codecFor } from '../../codec/codecs.ts';
@@ -76,7 +77,7 @@ async function sourceFindings({ config, endpoints }: Context): Promise<Finding[]
     const before = Date.now();
     const [row] = await pgRows(opened, 'SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms');
     const clock = clockFindings('PostgreSQL server', Number(row?.['ms']), { before, after: Date.now() });
-    const catalog = await readCatalog(opened, { include: config.includeTables, exclude: config.excludeTables });
+    const catalog = await readCatalog(opened, copiedTables(config));
     const { slot, publication } = config;
     return [...(await checkPostgres({ client: opened, catalog, slot, publication, columnFault })), ...clock];
   } finally {

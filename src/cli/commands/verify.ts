@@ -1,4 +1,5 @@
 /** `millrace verify`: proof that source and copy are equal at one position; what differs is shown, and repaired on request. */
+import { copiedTables } from '../../config/table-rules.ts';
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { ClickHouse } from '../../destination/client.ts';
 import type { VerifyOptions } from '../../verify/options.ts';
@@ -73,7 +74,7 @@ async function run(context: Context, flags: Flags): Promise<Verification> {
     replicaUrl: config.replicaUrl,
     names: { database: config.database, internal: config.internalDatabase },
     slot: config.slot,
-    patterns: { include: config.includeTables, exclude: config.excludeTables },
+    patterns: copiedTables(config),
     only: flags.tables,
     unfitPolicy: config.unfitPolicy,
     maxLoad: flags.maxLoad,

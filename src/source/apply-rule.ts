@@ -1,0 +1,100 @@
+/**
+ * Applies what the configuration says of a table to its shape: what is not copied is not there any more, what is copied
+ * differently says so, and the key is the order of the mirror.
+ */
+import { pgTable } from '../model/quote.ts';
+import type { ColumnChoice, SourceColumn, SourceTable } from '../model/table.ts';
+import { type ColumnRule, NO_RULE, type TableRule } from '../model/table-rule.ts';
+
+/** Why a table cannot be copied as the configuration wants it. */
+export interface RuleFault {
+  readonly reason: string;
+  /** SQL or words that make it possible; null: nothing does. */
+  readonly remedy: string | null;
+}
+
+/** The table as the rule wants it; or the table as it was, and why that cannot be. */
+export function applyRule(table: SourceTable, rule: TableRule): { table: SourceTable; fault: RuleFault | null } {
+  if (rule === NO_RULE) return { table, fault: null };
+  const missing = rule.namedColumns.find((name) => !table.columns.some((column) => column.name === name));
+  if (missing !== undefined)
+    return { table, fault: wrong(`has no column “${missing}”, which the configuration names`) };
+  const key = table.key.map((i) => table.columns[i]?.name ?? '');
+  const kept = table.columns.filter(({ name }) => !rule.columnRule(name).exclude);
+  const columns = kept.map((column) => withChoice(column, rule.columnRule(column.name)));
+  const order = [...new Set([...rule.orderBy, ...key])];
+  const fault = columnFault(table, { key, order, rule }) ?? partitionFault(table, order, rule.partitionBy);
+  if (fault !== null) return { table, fault };
+  const excluded = table.columns.filter(({ name }) => rule.columnRule(name).exclude);
+  return {
+    table: {
+      ...table,
+      target: rule.target ?? table.target,
+      columns,
+      key: order.map((name) => columns.findIndex((column) => column.name === name)),
+      excluded,
+      rule,
+    },
+    fault: null,
+  };
+}
+
+function wrong(reason: string): RuleFault {
+  return { reason, remedy: 'Correct the rule of the table in the configuration.' };
+}
+
+function withChoice(column: SourceColumn, { as, unfit, mask, codec }: ColumnRule): SourceColumn {
+  const choice: ColumnChoice = {
+    ...(as === null ? {} : { as }),
+    ...(unfit === null ? {} : { unfit }),
+    ...(mask === null ? {} : { mask }),
+    ...(codec === null ? {} : { compression: codec }),
+  };
+  return Object.keys(choice).length === 0 ? column : { ...column, choice };
+}
+
+/** What cannot be done with columns by which rows are told apart, or sorted. */
+function columnFault(
+  table: SourceTable,
+  { key, order, rule }: { key: readonly string[]; order: readonly string[]; rule: TableRule },
+): RuleFault | null {
+  if (rule.orderBy.length > 0 && key.length === 0) return wrong('has no key: a sorting key cannot be chosen');
+  for (const name of order) {
+    const column = table.columns.find((candidate) => candidate.name === name);
+    const { exclude, mask } = rule.columnRule(name);
+    if (column === undefined) return wrong(`has no column “${name}” to be sorted by`);
+    if (exclude) return wrong(`has the column “${name}” in its key, which cannot be excluded`);
+    // Two rows must not become one.
+    if (mask !== null && mask.kind !== 'hash')
+      return wrong(`has the column “${name}” in its key, which can only be hashed`);
+    if (key.includes(name)) continue;
+    if (column.nullable) return wrong(`cannot be sorted by “${name}”, which may be NULL`);
+    if (table.replicaIdentity !== 'f') {
+      // Otherwise neither a delete nor the old place of an updated row would be known.
+      const reason = `can be sorted by “${name}”, which is not in its key, only under REPLICA IDENTITY FULL`;
+      return { reason, remedy: `ALTER TABLE ${pgTable(table)} REPLICA IDENTITY FULL;` };
+    }
+  }
+  return null;
+}
+
+/** All versions of a row must lie in one partition: so only what sorts them may divide them. */
+function partitionFault(table: SourceTable, order: readonly string[], expression: string | null): RuleFault | null {
+  if (expression === null) return null;
+  if (order.length === 0) return wrong('has no key: it cannot be partitioned');
+  const used = namesIn(expression).find((name) => {
+    return table.columns.some((column) => column.name === name) && !order.includes(name);
+  });
+  return used === undefined ? null : wrong(`cannot be partitioned by “${used}”, which is not in its sorting key`);
+}
+
+/** Identifiers in an expression of ClickHouse that are not functions. */
+function namesIn(expression: string): string[] {
+  const tokens = expression.matchAll(
+    /'(?:[^'\\]|\\.|'')*'|`((?:[^`\\]|\\.)*)`|"((?:[^"\\]|\\.)*)"|([A-Za-z_]\w*)(\s*\()?/g,
+  );
+  return [...tokens].flatMap(([, quoted, doubled, plain, call]) => {
+    if (quoted !== undefined || doubled !== undefined) return [(quoted ?? doubled ?? '').replaceAll(/\\(.)/g, '$1')];
+    return plain === undefined || call !== undefined ? [] : [plain];
+  });
+}
