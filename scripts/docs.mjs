@@ -1,5 +1,6 @@
 /** Writes the documents that come from tables in the code (run by `npm run docs`, after a build). */
 import { writeFileSync } from 'node:fs';
+import { typesDocument } from '../dist/src/codec/types-document.js';
 import { configDocument, errorsDocument } from '../dist/src/config/document.js';
 import { configSchema } from '../dist/src/config/json-schema.js';
 import { KPIS } from '../dist/src/kpi/definitions.js';
@@ -8,6 +9,7 @@ import { kpiDocument, kpiSqlFile, kpiViewsFile } from '../dist/src/kpi/documents
 writeFileSync(new URL('../docs/config.md', import.meta.url), configDocument());
 writeFileSync(new URL('../docs/millrace.schema.json', import.meta.url), `${JSON.stringify(configSchema(), null, 2)}\n`);
 writeFileSync(new URL('../docs/errors.md', import.meta.url), errorsDocument());
+writeFileSync(new URL('../docs/types.md', import.meta.url), typesDocument());
 writeFileSync(new URL('../docs/kpis.md', import.meta.url), kpiDocument());
 writeFileSync(new URL('../sql/clickhouse/R__kpi_views.sql', import.meta.url), kpiViewsFile());
 for (const kpi of Object.values(KPIS)) {

@@ -14,8 +14,23 @@ import {
   type TypeName,
 } from '../../test/support/codec-values.ts';
 import { float4, float8, int16, int32, int64, numeric, uuid } from '../../test/support/postgres-binary.ts';
-import { openInt8, openNative, openUInt64, openUInt8 } from './codecs.ts';
+import type { SourceColumn, SourceType } from '../model/table.ts';
+import { codecFor, openInt8, openNative, openUInt64, openUInt8 } from './codecs.ts';
 import { FAIL_UNFIT } from './column-base.ts';
+
+const OIDS: Readonly<Record<string, number>> = { integer: 23, numeric: 1700, text: 25, date: 1082 };
+
+/** A nullable column of a base type or kind, with a choice. */
+function chosen(kind: string, element: string | undefined, choice: SourceColumn['choice']): SourceColumn {
+  const typeOf = (name: string, part: SourceType | null): SourceType => {
+    const isBase = name in OIDS;
+    const own = isBase ? 'base' : (name as SourceType['kind']);
+    return { oid: OIDS[name] ?? 20_000, typeMod: -1, name, kind: own, element: part, sendsText: false };
+  };
+  const type = typeOf(kind, element === undefined ? null : typeOf(element, null));
+  const column = { name: 'c', attnum: 1, typeOid: type.oid, typeMod: -1, typeName: kind, nullable: true, type };
+  return choice === undefined ? column : { ...column, choice };
+}
 
 describe('types of the copy', () => {
   it.each<[TypeName, number, string, number | null]>([
@@ -44,18 +59,45 @@ describe('types of the copy', () => {
     expect(codec(type, mod, true).open(FAIL_UNFIT).clickhouseType).toBe(`Nullable(${expected})`);
   });
 
-  it.each<[TypeName, number]>([
-    ['bytea', -1],
-    ['numeric', -1],
-    ['numeric', numericMod(77, 2)],
-    ['numeric', numericMod(5, -2)],
-  ])('GIVEN %s with modifier %d THEN it is refused by name', (type, mod) => {
-    expect(() => codec(type, mod)).toThrow(`column c: type ${type}`);
-    expect(codeOf(() => codec(type, mod))).toBe('TYPE_UNSUPPORTED');
+  it.each<[TypeName, number, boolean]>([
+    ['bytea', -1, true],
+    ['numeric', -1, true],
+    ['numeric', numericMod(77, 2), true],
+    ['numeric', numericMod(5, -2), true],
+  ])('GIVEN %s with modifier %d THEN it is text, whatever its size', (type, mod, binary) => {
+    expect(codec(type, mod)).toMatchObject({ clickhouseType: 'String', binary });
+  });
+
+  it.each<[string, string | undefined, SourceColumn['choice'], string]>([
+    ['integer', undefined, { as: 'text' }, 'Nullable(String)'],
+    ['numeric', undefined, { as: 'decimal(38, 10)' }, 'Nullable(Decimal(38, 10))'],
+    ['numeric', undefined, { as: 'decimal(38,10)', unfit: 'text' }, 'Nullable(String)'],
+    ['text', undefined, { as: 'lowcardinality' }, 'LowCardinality(Nullable(String))'],
+    ['date', undefined, { unfit: 'text' }, 'Nullable(String)'],
+    ['date', undefined, { unfit: 'clamp' }, 'Nullable(Date32)'],
+    ['array', 'date', { as: 'array' }, 'Array(Nullable(Date32))'],
+    ['array', 'date', undefined, 'Nullable(String)'],
+    ['array', 'date', { as: 'array', unfit: 'text' }, 'Nullable(String)'],
+    ['enum', undefined, undefined, 'LowCardinality(Nullable(String))'],
+    ['enum', undefined, { as: 'text' }, 'Nullable(String)'],
+    ['range', undefined, undefined, 'Nullable(String)'],
+  ])('GIVEN %s of %s WHEN %j is chosen THEN it is %s', (kind, element, choice, expected) => {
+    expect(codecFor(chosen(kind, element, choice)).clickhouseType).toBe(expected);
+  });
+
+  it.each<[string, string]>([
+    ['integer', 'array'],
+    ['integer', 'decimal(9,2)'],
+    ['numeric', 'decimal(77,2)'],
+    ['numeric', 'decimal(2,3)'],
+    ['integer', 'lowcardinality'],
+    ['text', 'json'],
+  ])('GIVEN %s WHEN it is to be %s THEN the choice is refused', (kind, as) => {
+    expect(codeOf(() => codecFor(chosen(kind, undefined, { as })))).toBe('CONFIG_INVALID');
   });
 
   it('GIVEN an unknown ClickHouse type THEN no column opens for it', () => {
-    expect(codeOf(() => openNative('Array(Int32)'))).toBe('TYPE_UNSUPPORTED');
+    expect(codeOf(() => openNative('Map(String, String)'))).toBe('TYPE_UNSUPPORTED');
     expect(openNative('Nullable(Decimal(38, 6))').clickhouseType).toBe('Nullable(Decimal(38, 6))');
   });
 });

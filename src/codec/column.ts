@@ -36,7 +36,10 @@ export interface ColumnBuffer {
 
   /** Appends a value from PostgreSQL's text form at `bytes[start, end)`. @throws {AppError} VALUE_SYNTAX, VALUE_UNFIT. */
   appendText(bytes: Buffer, start: number, end: number): void;
-  /** Appends a value from PostgreSQL's binary form. @throws {AppError} VALUE_SYNTAX, VALUE_UNFIT. */
+  /**
+   * Appends a value from PostgreSQL's binary form; where the codec has no reader for that, from its text.
+   * @throws {AppError} VALUE_SYNTAX, VALUE_UNFIT.
+   */
   appendBinary(bytes: Buffer, start: number, end: number): void;
   /**
    * Appends `rows` binary values that lie `strideBytes` apart, the first at `start`, all not NULL and
@@ -71,10 +74,19 @@ export interface ColumnBuffer {
 
 /** How one PostgreSQL type travels: its ClickHouse type and the columns that hold it. */
 export interface Codec {
-  /** Type of the copy, for example `Nullable(Decimal(10, 2))`. */
+  /**
+   * Type of the copy, for example `Nullable(Decimal(10, 2))`. Its columns may be of the type inside: ClickHouse makes a
+   * `LowCardinality(String)` of the `String` that is sent.
+   */
   readonly clickhouseType: string;
+  /** Whether the copy can hold NULL. */
+  readonly nullable: boolean;
   /** Compression of the mirror's column, for example `T64, ZSTD(1)`. */
   readonly compression: string;
+  /** Whether the columns read the type's binary form. If not, COPY selects text, and the stream is asked for text. */
+  readonly binary: boolean;
+  /** What the configuration wants for values of this column that do not fit; null: what it wants for all. */
+  readonly unfit: UnfitPolicy['action'] | null;
   /** Width of every binary value, when it is the same for all: allows {@link ColumnBuffer.appendBinaryRun}. */
   readonly binaryWidth: number | null;
   /** Opens an empty column. @throws {AppError} `CONFIG_INVALID` when the policy cannot apply to it. */

@@ -39,3 +39,10 @@ export function formatNumeric(bytes: Buffer, start: number): string {
   const sign = bytes.readUInt16BE(start + 4) === NUMERIC_NEGATIVE ? '-' : '';
   return `${sign}${whole.replace(/^0+(?=\d)/, '')}${scale === 0 ? '' : `.${fraction.slice(0, scale)}`}`;
 }
+
+/** An unscaled decimal with its point: `-12345` with scale 2 → `-123.45`. */
+export function decimalText(value: bigint, scale: number): string {
+  const digits = String(value < 0n ? -value : value).padStart(scale + 1, '0');
+  const body = scale === 0 ? digits : `${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
+  return value < 0n ? `-${body}` : body;
+}

@@ -69,9 +69,14 @@ export class StringColumn extends ColumnBase {
   }
 
   value(row: number): string | null {
+    return this.bytesOf(row)?.toString('utf8') ?? null;
+  }
+
+  /** The bytes of a row: a view, valid until the next append or clear. */
+  protected bytesOf(row: number): Buffer | null {
     if (this.isNull(row)) return null;
     const { next } = readVarint(this.#bytes, this.#starts[row]!);
-    return this.#bytes.toString('utf8', next, this.#end(row));
+    return this.#bytes.subarray(next, this.#end(row));
   }
 
   encode(parts: Uint8Array[]): void {

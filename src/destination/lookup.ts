@@ -2,14 +2,19 @@
  * Reads rows back from a mirror by key: the state before a batch, needed for signed deltas and for
  * unchanged TOAST values. Asked before the batch is written; afterwards the old state is gone.
  */
+import { BytesColumn } from '../codec/bytes-column.ts';
 import type { ColumnBuffer } from '../codec/column.ts';
 import { decodeBlocks } from '../codec/native.ts';
+import { decimalText } from '../codec/numeric-text.ts';
 import { AppError } from '../model/errors.ts';
 import { chIdent, chLiteral } from '../model/quote.ts';
 import type { ClickHouse } from './client.ts';
 
 /** Keys in one query: the statement stays under a few MB. */
 const KEYS_PER_QUERY = 20_000;
+
+/** A long list of keys; and dictionaries come as the plain columns that ours are. */
+const LOOKUP_SETTINGS = { max_query_size: 100_000_000, low_cardinality_allow_in_native_format: 0 };
 
 /** What to read. */
 export interface LookupRequest {
@@ -43,7 +48,7 @@ export async function lookupRows(clickhouse: ClickHouse, request: LookupRequest)
     const sql =
       `SELECT ${names.map(chIdent).join(', ')} FROM ${request.mirror} FINAL ` +
       `WHERE (${keyTuple}) IN (${list})${request.withDeleted === true ? '' : ' AND _deleted = 0'}${since} FORMAT Native`;
-    const bytes = await clickhouse.bytes(sql, { signal: request.signal, settings: { max_query_size: 100_000_000 } });
+    const bytes = await clickhouse.bytes(sql, { signal: request.signal, settings: LOOKUP_SETTINGS });
     const { rows } = decodeBlocks(bytes, (name) => {
       const column = request.into.get(name);
       if (column === undefined)
@@ -64,6 +69,9 @@ function keyList(request: LookupRequest, from: number, to: number): string {
   return tuples.join(', ');
 }
 
+/** `\x` before the digits of bytes. */
+const HEX_PREFIX = 2;
+
 /** The value as a literal of the column's own type. */
 function literal(column: ColumnBuffer, row: number): string {
   const value = column.value(row);
@@ -71,18 +79,22 @@ function literal(column: ColumnBuffer, row: number): string {
   if (typeof value === 'number' && /^U?Int/.test(type)) return String(value);
   if (typeof value === 'bigint' && /^U?Int/.test(type)) return String(value);
   if (typeof value === 'boolean') return String(value);
+  if (column instanceof BytesColumn) return `unhex('${String(value).slice(HEX_PREFIX)}')`;
+  if (typeof value === 'number' && type.startsWith('Float')) return floatLiteral(value, type);
   if (typeof value === 'string')
     return type === 'String' ? chLiteral(value) : `CAST(${chLiteral(value)}, ${chLiteral(type)})`;
   if (type.startsWith('DateTime64') && typeof value === 'bigint') return `fromUnixTimestamp64Micro(${value}, 'UTC')`;
   if (type === 'Date32' && typeof value === 'number') return `CAST(${value}, 'Date32')`;
   const decimal = /^Decimal\((\d+), (\d+)\)$/.exec(type);
-  if (decimal !== null && typeof value === 'bigint') return `CAST('${unscaled(value, Number(decimal[2]))}', '${type}')`;
+  if (decimal !== null && typeof value === 'bigint')
+    return `CAST('${decimalText(value, Number(decimal[2]))}', '${type}')`;
   throw new AppError('TYPE_UNSUPPORTED', `a key of type ${type} cannot be looked up`);
 }
 
-/** `-12345` with scale 2 → `-123.45`. */
-function unscaled(value: bigint, scale: number): string {
-  const digits = String(value < 0n ? -value : value).padStart(scale + 1, '0');
-  const body = scale === 0 ? digits : `${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
-  return value < 0n ? `-${body}` : body;
+/** By its bits: a text would be read nearly right. */
+function floatLiteral(value: number, type: string): string {
+  const bytes = Buffer.alloc(type === 'Float32' ? 4 : 8);
+  if (type === 'Float32') bytes.writeFloatBE(value);
+  else bytes.writeDoubleBE(value);
+  return `reinterpretAs${type}(toUInt${8 * bytes.length}('${BigInt(`0x${bytes.toString('hex')}`)}'))`;
 }

@@ -16,6 +16,14 @@ export function pgLiteral(text: string): string {
   return text.includes('\\') ? ` E'${body.replaceAll('\\', '\\\\')}'` : `'${body}'`;
 }
 
+/**
+ * An expression's value as its type's output function writes it, NULL as NULL. Not a cast: those of inet, bpchar and
+ * others write other text. Not IS NULL: that is also true for a composite of nothing but NULL.
+ */
+export function pgTextOf(expression: string): string {
+  return `CASE WHEN ${expression} IS DISTINCT FROM NULL THEN pg_catalog.format('%s', ${expression}) END`;
+}
+
 /** Quotes an identifier for ClickHouse. */
 export function chIdent(name: string): string {
   return `\`${name.replaceAll('\\', '\\\\').replaceAll('`', '\\`')}\``;

@@ -1,8 +1,22 @@
 /**
  * The shape of a source table, as the catalogue tells it, and of its copy.
  */
-
 import type { Mask, TableRule } from './table-rule.ts';
+
+/** A type behind all domains, as values of it travel. */
+export interface SourceType {
+  /** `pg_type.oid`. */
+  readonly oid: number;
+  /** Its modifier, from the column or from the innermost domain; −1 when there is none. */
+  readonly typeMod: number;
+  /** Name without modifier, for casts: `format_type(oid, -1)`. */
+  readonly name: string;
+  readonly kind: 'base' | 'enum' | 'composite' | 'range' | 'array';
+  /** Type of an array's elements, domains resolved, with the array's modifier. */
+  readonly element: SourceType | null;
+  /** The binary form is the text itself, as of text and citext. */
+  readonly sendsText: boolean;
+}
 
 /** What the configuration wants of a column's type. */
 export interface ColumnChoice {
@@ -30,6 +44,8 @@ export interface SourceColumn {
   readonly typeName: string;
   /** Whether the source allows NULL here. */
   readonly nullable: boolean;
+  /** What is behind `typeOid`; left out where that is a base type of PostgreSQL's own. */
+  readonly type?: SourceType;
   /** What the configuration says of this column; left out where it says nothing. */
   readonly choice?: ColumnChoice;
 }

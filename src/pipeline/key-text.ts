@@ -1,5 +1,6 @@
 /** A key part as PostgreSQL would write it: to find the row in the source again. */
 import type { ColumnBuffer } from '../codec/column.ts';
+import { decimalText } from '../codec/numeric-text.ts';
 import { AppError } from '../model/errors.ts';
 
 const MS_PER_DAY = 86_400_000;
@@ -12,7 +13,7 @@ export function keyText(column: ColumnBuffer, row: number): string {
   if (type === 'Date32') return new Date(Number(value) * MS_PER_DAY).toISOString().slice(0, 10);
   if (type.startsWith('DateTime64')) return timestampText(BigInt(value));
   const scale = /^Decimal\(\d+, (\d+)\)$/.exec(type)?.[1];
-  return scale === undefined ? String(value) : `${value}e-${scale}`;
+  return scale === undefined ? String(value) : decimalText(BigInt(value), Number(scale));
 }
 
 function timestampText(us: bigint): string {

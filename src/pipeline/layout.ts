@@ -42,3 +42,11 @@ export function codecAt(layout: TableLayout, i: number): Codec {
   if (codec === undefined) throw new AppError('INTERNAL', `column ${i} has no codec`);
   return codec;
 }
+
+/**
+ * Whether the stream may bring values in binary form: it brings those of all tables in one form. (Of a type that has no
+ * binary form the server sends text all the same.)
+ */
+export function readsBinary(layouts: readonly TableLayout[]): boolean {
+  return layouts.every(({ codecs }) => codecs.every(({ binary }) => binary));
+}

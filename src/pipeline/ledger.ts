@@ -36,10 +36,10 @@ export class Ledger {
   policiesOf(layout: TableLayout): UnfitPolicy[] {
     const { table, codecs } = layout;
     return table.columns.map((column, i) => {
-      const isNullable = codecs[i]?.clickhouseType.startsWith('Nullable(') === true;
-      const fails = table.key.includes(i) || (this.#action === 'null' && !isNullable);
+      const wanted = codecs[i]?.unfit ?? this.#action;
+      const fails = table.key.includes(i) || (wanted === 'null' && codecs[i]?.nullable !== true);
       const report = (value: UnfitValue): void => this.#count(tableLabel(table), column.name, value);
-      return { action: fails ? 'fail' : this.#action, report };
+      return { action: fails ? 'fail' : wanted, report };
     });
   }
 

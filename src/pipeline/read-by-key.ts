@@ -6,6 +6,7 @@ import { pgIdent, pgLiteral, pgTable } from '../model/quote.ts';
 import { copyOut } from '../source/copy-out.ts';
 import { andFilter } from '../source/row-filter.ts';
 import type { TableLayout } from './layout.ts';
+import { selectList } from '../source/select-list.ts';
 
 /** Keys in one query: the statement stays small, and each is found by the primary key's index. */
 const KEYS_PER_QUERY = 500;
@@ -31,12 +32,11 @@ export async function readByKey(
 }
 
 function keyQuery({ table }: TableLayout, keys: readonly (readonly string[])[]): string {
-  const list = table.columns.map((column) => pgIdent(column.name)).join(', ');
   const isKey = (key: readonly string[]): string => {
     const parts = table.key.map((i, part) => {
       return `${pgIdent(table.columns[i]?.name ?? '')} = ${pgLiteral(key[part] ?? '')}`;
     });
     return `(${parts.join(' AND ')})`;
   };
-  return `COPY (SELECT ${list} FROM ONLY ${pgTable(table)} WHERE (${keys.map(isKey).join(' OR ')})${andFilter(table)}) TO STDOUT (FORMAT binary)`;
+  return `COPY (SELECT ${selectList(table.columns)} FROM ONLY ${pgTable(table)} WHERE (${keys.map(isKey).join(' OR ')})${andFilter(table)}) TO STDOUT (FORMAT binary)`;
 }

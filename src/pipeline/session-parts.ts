@@ -7,6 +7,7 @@ import { openStream, type ReplicationStream, type StreamOptions } from '../sourc
 import type { Log } from '../telemetry/log.ts';
 import type { Accumulator } from './accumulate.ts';
 import { Applier } from './apply.ts';
+import { readsBinary } from './layout.ts';
 import type { Loader } from './load.ts';
 import type { PipelineOptions } from './options.ts';
 import type { Prepared } from './prepare.ts';
@@ -31,7 +32,7 @@ export function openApplier(
 
 /** Opens the stream at the checkpoint; behind what a journal holds, which is told first. */
 export async function openSessionStream(
-  { checkpoint, journal }: Prepared,
+  { checkpoint, journal, layouts }: Prepared,
   options: PipelineOptions,
   owner: Pick<StreamOptions, 'onIdlePosition' | 'onReadEnd'> & { readonly sink: Accumulator },
 ): Promise<ReplicationStream> {
@@ -42,7 +43,7 @@ export async function openSessionStream(
     publication,
     startLsn: maxLsn(checkpoint.appliedLsn, journal?.to ?? 0n),
     ...(journal === null ? {} : { first: journal.replayTo(owner.sink) }),
-    binary: true,
+    binary: readsBinary(layouts),
     messages: true,
     streaming: spoolMaxBytes === 0 ? null : { directory: spoolDir ?? tmpdir(), maxBytes: spoolMaxBytes },
     signal,

@@ -329,7 +329,11 @@ export class TableBatch {
 
   #keyOf(columns: readonly (ColumnBuffer | undefined)[], row: number): Key {
     const { key } = this.layout.table;
-    if (key.length === 1) return at(columns, key[0] as number).value(row) as Key;
+    if (key.length === 1) {
+      const value = at(columns, key[0] as number).value(row) as Key;
+      // NaN is a key like others, and must be equal to itself.
+      return Number.isNaN(value) ? 'NaN' : value;
+    }
     return key.map((i) => String(at(columns, i).value(row)).replaceAll('\u0000', '\u0000\u0000')).join('\u0000,');
   }
 }

@@ -6,6 +6,7 @@ import { globToRegExp, isPlainName } from '../model/patterns.ts';
 import { NO_RULE, type TableRule } from '../model/table-rule.ts';
 import { tableLabel, type SourceColumn, type SourceTable } from '../model/table.ts';
 import { applyRule } from './apply-rule.ts';
+import { resolveTypes } from './catalog-types.ts';
 import { pgRows, type TextRow } from './connection.ts';
 import { identifyingColumns } from './row-identity.ts';
 
@@ -102,7 +103,7 @@ export async function readCatalog(client: Client, patterns: TablePatterns = DEFA
     if (fault === null) tables.push(table);
     else unsuitable.push({ schema: table.schema, name: table.name, ...fault });
   }
-  return { tables, unsuitable };
+  return { tables: await resolveTypes(client, tables), unsuitable };
 }
 
 function readTable(row: TextRow): SourceTable {

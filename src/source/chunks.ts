@@ -5,10 +5,11 @@
  */
 import type { Client } from 'pg';
 import { AppError } from '../model/errors.ts';
-import { pgIdent, pgTable } from '../model/quote.ts';
+import { pgTable } from '../model/quote.ts';
 import { tableLabel, type SourceTable } from '../model/table.ts';
 import { pgRows } from './connection.ts';
 import { andFilter } from './row-filter.ts';
+import { selectList } from './select-list.ts';
 
 /** Blocks `[fromBlock, toBlock)` of a table. */
 export interface Chunk {
@@ -80,9 +81,8 @@ function blocksPerChunk(facts: TableFacts, size: ChunkSize): number {
   return Math.max(1, Math.floor(bytes / facts.blockSize));
 }
 
-/** The COPY statement of a chunk: binary, the columns in the order of `table.columns`. */
+/** The COPY statement of a chunk: binary, the columns in the order of `table.columns`, see {@link selectList}. */
 export function chunkQuery(table: SourceTable, chunk: Chunk): string {
-  const columns = table.columns.map((column) => pgIdent(column.name)).join(', ');
   const range = `ctid >= '(${chunk.fromBlock},0)'::tid AND ctid < '(${chunk.toBlock},0)'::tid`;
-  return `COPY (SELECT ${columns} FROM ONLY ${pgTable(table)} WHERE ${range}${andFilter(table)}) TO STDOUT (FORMAT binary)`;
+  return `COPY (SELECT ${selectList(table.columns)} FROM ONLY ${pgTable(table)} WHERE ${range}${andFilter(table)}) TO STDOUT (FORMAT binary)`;
 }

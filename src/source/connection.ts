@@ -9,6 +9,19 @@ import { redactUrl } from '../model/redact.ts';
 /** Leaves every value as the text the server sent: no Date, no float, no lost digits. */
 const RAW_TYPES = { getTypeParser: () => (value: string) => value };
 
+/** Everything that the text of values depends on, so that it is the same in every session, whatever the database's defaults are. */
+const PINNED_SETTINGS = [
+  "datestyle = 'ISO'",
+  "intervalstyle = 'postgres'",
+  "timezone = 'UTC'",
+  "bytea_output = 'hex'",
+  "lc_monetary = 'C'",
+  'extra_float_digits = 3',
+  'quote_all_identifiers = off',
+]
+  .map((setting) => `SET ${setting}`)
+  .join('; ');
+
 /** SQLSTATE classes that mean “not let in”, rather than “not there”. */
 const AUTH_STATES = new Set(['28000', '28P01', '3D000', '42501']);
 
@@ -45,9 +58,7 @@ export async function connectPostgres(
   client.once('end', () => signal?.removeEventListener('abort', onAbort));
   try {
     await client.connect();
-    await client.query(
-      "SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3; SET timezone = 'UTC'; SET bytea_output = 'hex'",
-    );
+    await client.query(PINNED_SETTINGS);
   } catch (error) {
     dropConnection(client);
     signal?.removeEventListener('abort', onAbort);

@@ -1,7 +1,7 @@
 /** Reads rows of the source and of a clone by their keys, given as text. */
-import { codecFor } from '../codec/codecs.ts';
+import { copyLiteral } from '../codec/canonical.ts';
 import { AppError } from '../model/errors.ts';
-import { chIdent, chLiteral, pgIdent, pgTable } from '../model/quote.ts';
+import { chIdent, pgIdent, pgTable } from '../model/quote.ts';
 import type { SourceColumn } from '../model/table.ts';
 import type { TextRow } from '../source/connection.ts';
 import { andFilter } from '../source/row-filter.ts';
@@ -46,7 +46,9 @@ export async function sourceByKey(
 }
 
 /** The type without its modifier, which a cast would apply: an overlong key would become another row's. */
-function castType({ typeName }: SourceColumn): string {
+function castType(column: SourceColumn): string {
+  const { type, typeName } = column;
+  if (type !== undefined) return type.name;
   const bare = typeName.replace(/\(\d+(?:,-?\d+)?\)/, '');
   return bare === 'character' ? 'bpchar' : bare;
 }
@@ -91,9 +93,6 @@ export function historyName(plan: TablePlan): string {
 }
 
 function keyLiteral(plan: TablePlan, key: KeyText): string {
-  const parts = plan.key.map(({ column }, i) => {
-    const { clickhouseType } = codecFor({ ...column, nullable: false });
-    return `CAST(${chLiteral(key[i] ?? '')}, ${chLiteral(clickhouseType)})`;
-  });
+  const parts = plan.key.map(({ column }, i) => copyLiteral(column, key[i] ?? ''));
   return `(${parts.join(', ')})`;
 }
