@@ -1,6 +1,7 @@
 /** Sessions of the load. That of a reader is opened when it is needed, and again after it was lost. */
 import type pg from 'pg';
 import { connectPostgres, endConnection } from '../source/connection.ts';
+import { watchSession } from '../source/liveness.ts';
 
 /** A session that may come and go. */
 export class LoadConnection {
@@ -43,5 +44,7 @@ export async function withLoadSession<T>(
 }
 
 async function openLoadSession(url: string, signal: AbortSignal): Promise<pg.Client> {
-  return await connectPostgres(url, { applicationName: 'millrace load', signal });
+  const client = await connectPostgres(url, { applicationName: 'millrace load', signal });
+  watchSession(client, url);
+  return client;
 }

@@ -1,39 +1,11 @@
-import { connect, createServer, type AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { temporaryPostgres } from '../../test/support/databases.ts';
+import { openDeafProxy } from '../../test/support/deaf-proxy.ts';
 import { recordingSink } from '../../test/support/recording-sink.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { ensurePublication } from './publication.ts';
 import { createSlot } from './slot.ts';
 import { openStream } from './stream.ts';
-
-/** A way to the server that can fall silent without ending: packets vanish in both directions. */
-async function deafProxy(target: URL) {
-  let isSilent = false;
-  const server = createServer((near) => {
-    const far = connect({ host: target.hostname, port: Number(target.port) });
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      from.on('data', (bytes) => {
-        if (!isSilent) to.write(bytes);
-      });
-      from.on('error', () => to.destroy());
-      from.on('close', () => {
-        if (!isSilent) to.destroy();
-      });
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = new URL(target);
-  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return {
-    url: url.toString(),
-    silence: () => void (isSilent = true),
-    [Symbol.dispose]: () => void server.close(),
-  };
-}
 
 async function streamBehindProxy(url: string, client: Parameters<typeof createSlot>[0], name: string) {
   const sink = recordingSink();
@@ -44,7 +16,7 @@ async function streamBehindProxy(url: string, client: Parameters<typeof createSl
 
 test('GIVEN a server that falls silent THEN the stream ends with STREAM_ENDED', async () => {
   await using pg = await temporaryPostgres();
-  using proxy = await deafProxy(new URL(pg.url));
+  using proxy = await openDeafProxy(pg.url);
   const name = `silent_${process.pid}`;
   await ensurePublication(pg.client, name, []);
   await pg.client.query(`ALTER DATABASE ${pg.database} SET wal_sender_timeout = '500ms'`);
@@ -69,7 +41,7 @@ test('GIVEN a live but idle server THEN the watchdog leaves the stream alone', a
 
 test('GIVEN a server that falls silent WHEN closed THEN it ends all the same', async () => {
   await using pg = await temporaryPostgres();
-  using proxy = await deafProxy(new URL(pg.url));
+  using proxy = await openDeafProxy(pg.url);
   const name = `gone_${process.pid}`;
   await ensurePublication(pg.client, name, []);
   const { stream } = await streamBehindProxy(proxy.url, pg.client, name);
