@@ -17,6 +17,7 @@ const ALWAYS_NEEDED = new Set([
   'V9__control.sql',
   'V10__resync.sql',
   'V11__table_identity.sql',
+  'V13__partitions.sql',
 ]);
 
 /** What the files are told. */

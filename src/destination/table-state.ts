@@ -43,6 +43,8 @@ export interface TableState {
   readonly target: string;
   /** `pg_class.oid`; 0: written before oids were. */
   readonly oid: number;
+  /** What is known of the partitions of a partitioned table, see pipeline/partitions.ts; empty: nothing. */
+  readonly leaves: string;
   /** JSON: file and columns of the table when its mirror was last brought into line; empty: not known. */
   readonly shape: string;
   readonly phase: TablePhase;
@@ -73,6 +75,7 @@ export function newTableState(table: SourceTable): TableState {
     target: table.target,
     oid: table.oid,
     shape: '',
+    leaves: '',
     phase: 'waiting',
     generation: 1,
     building: false,
@@ -87,9 +90,12 @@ export function newTableState(table: SourceTable): TableState {
   };
 }
 
-/** One chunk of a load: a range of heap blocks. */
+/** One chunk of a load: a range of heap blocks of a table or partition. */
 export interface ChunkState {
   readonly chunk: number;
+  /** `pg_class.oid`, and its file; both 0 in plans written before partitions were: those of the table's state. */
+  readonly relation: number;
+  readonly filenode: bigint;
   readonly fromBlock: number;
   readonly toBlock: number;
   readonly rows: number;
@@ -134,6 +140,7 @@ export class TableStateStore {
         target: String(row['target']),
         oid: Number(row['oid'] ?? 0),
         shape: String(row['shape'] ?? ''),
+        leaves: String(row['leaves'] ?? ''),
         building: row['building'] === true,
         fromLsn: BigInt(row['from_lsn'] ?? 0),
         phase: String(row['phase']) as TablePhase,
@@ -162,6 +169,7 @@ export class TableStateStore {
           target: state.target,
           oid: state.oid,
           shape: state.shape,
+          leaves: state.leaves,
           seq: String(this.#seq),
           phase: state.phase,
           generation: state.generation,
@@ -183,12 +191,14 @@ export class TableStateStore {
   /** The chunks planned for one generation of a table, in order. */
   async readChunks(table: string, generation: number): Promise<ChunkState[]> {
     const rows = await this.#clickhouse.rows<Record<string, string | number>>(
-      `SELECT chunk, from_block, to_block, rows, done FROM ${this.#internal}.chunks FINAL
+      `SELECT chunk, relation, filenode, from_block, to_block, rows, done FROM ${this.#internal}.chunks FINAL
        WHERE pipeline = {pipeline:String} AND table = {table:String} AND generation = {generation:UInt32} ORDER BY chunk`,
       { params: { pipeline: this.#pipeline, table, generation } },
     );
     return rows.map((row) => ({
       chunk: Number(row['chunk']),
+      relation: Number(row['relation']),
+      filenode: BigInt(row['filenode'] ?? 0),
       fromBlock: Number(row['from_block']),
       toBlock: Number(row['to_block']),
       rows: Number(row['rows']),
@@ -208,6 +218,8 @@ export class TableStateStore {
       table,
       generation,
       chunk: chunk.chunk,
+      relation: chunk.relation,
+      filenode: String(chunk.filenode),
       from_block: chunk.fromBlock,
       to_block: chunk.toBlock,
       rows: chunk.rows,

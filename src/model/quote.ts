@@ -10,6 +10,14 @@ export function pgTable(table: { schema: string; name: string }): string {
   return `${pgIdent(table.schema)}.${pgIdent(table.name)}`;
 }
 
+/**
+ * A table as the FROM of a query that reads its rows: those of its partitions, but not of tables that inherit from it,
+ * which are tables of their own.
+ */
+export function pgRowsOf(table: { schema: string; name: string; leaves?: readonly unknown[] }): string {
+  return table.leaves === undefined ? `ONLY ${pgTable(table)}` : pgTable(table);
+}
+
 /** Quotes a string literal for PostgreSQL (for commands that take no parameters). */
 export function pgLiteral(text: string): string {
   const body = text.replaceAll("'", "''");

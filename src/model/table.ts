@@ -50,6 +50,22 @@ export interface SourceColumn {
   readonly choice?: ColumnChoice;
 }
 
+/** A relation of the source by identity and name: a table, or a partition of one. */
+export interface Relation {
+  /** `pg_class.oid`. */
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** A partition that holds rows. */
+export interface Leaf extends Relation {
+  /** `pg_relation_filenode`: another one after TRUNCATE and whatever else rewrites it. */
+  readonly filenode: string;
+  /** Made as a partition, and all above it below the root too: every row it ever had was in the stream. */
+  readonly isBorn: boolean;
+}
+
 /** One source table that Millrace copies. */
 export interface SourceTable {
   /** `pg_class.oid`. */
@@ -68,6 +84,8 @@ export interface SourceTable {
   readonly excluded?: readonly SourceColumn[];
   /** What the configuration says of the table; applied to the fields above already. */
   readonly rule?: TableRule;
+  /** Of a partitioned table those of its partitions that hold rows, by oid; left out for others. */
+  readonly leaves?: readonly Leaf[];
 }
 
 /** `schema.name`, for messages and state (not quoted for SQL: see `quoteTable`). */

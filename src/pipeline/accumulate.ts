@@ -22,6 +22,7 @@ import type {
 import { Barrier } from './barrier.ts';
 import { Batch, type TableBatchPool, type Work } from './batch.ts';
 import type { TableLayout } from './layout.ts';
+import type { KnownLeaves } from './partitions.ts';
 import type { BatchMode, TableBatch } from './table-batch.ts';
 import { VersionOrder } from './version-order.ts';
 
@@ -42,6 +43,10 @@ export interface AccumulatorOptions {
   readonly maxBytes: number;
   /** A table whose change cannot be taken: it is left out from here on, the others go on. */
   readonly quarantine: (layout: TableLayout, error: AppError) => void;
+  /** What is known of partitions. */
+  readonly leaves: KnownLeaves;
+  /** The stream names a partition, by oid, that is not known: behind this nothing is taken. */
+  readonly onStrangeLeaf: (root: TableLayout, oid: number) => void;
   /** The tables are no more what this session was prepared for: called once, behind the last change that is taken. */
   readonly reconfigure: (why: string) => void;
 }
@@ -175,6 +180,11 @@ export class Accumulator implements ChangeSink {
 
   relation(relation: RelationMessage): void {
     const layout = this.#options.layouts.get(relation.oid);
+    const root = this.#options.leaves.strangerOf(relation.oid);
+    if (root !== null && !this.#hasEnded) {
+      this.#options.onStrangeLeaf(root, relation.oid);
+      this.end(`${tableLabel(root.table)} has a partition that was not there before`);
+    }
     if (layout === undefined || this.#quarantined.has(relation.oid)) return;
     const difference = relationDifference(layout, relation);
     if (difference === null) return;

@@ -69,15 +69,10 @@ export class ChunkReader {
    *
    * When reading is given up, it is over once nothing of it is on its way to the copy any more.
    *
-   * @param chunk `filenode`: the file it was planned for.
-   * @returns The chunk on its way; or `rewritten` when the table has another file by now, so that block ranges
-   *   mean nothing.
+   * @returns The chunk on its way; or `rewritten` when the table or partition has another file by now, so that
+   *   block ranges mean nothing, or is gone.
    */
-  async read(
-    client: pg.Client,
-    chunk: Chunk & { filenode: bigint },
-    options: ReadOptions,
-  ): Promise<ChunkOnItsWay | 'rewritten'> {
+  async read(client: pg.Client, chunk: Chunk, options: ReadOptions): Promise<ChunkOnItsWay | 'rewritten'> {
     try {
       return await this.#read(client, chunk, options);
     } catch (error) {
@@ -86,11 +81,7 @@ export class ChunkReader {
     }
   }
 
-  async #read(
-    client: pg.Client,
-    chunk: Chunk & { filenode: bigint },
-    options: ReadOptions,
-  ): Promise<ChunkOnItsWay | 'rewritten'> {
+  async #read(client: pg.Client, chunk: Chunk, options: ReadOptions): Promise<ChunkOnItsWay | 'rewritten'> {
     for (const column of this.#columns) column.clear();
     const reader = new CopyBinaryReader(this.#columns, this.#layout.codecs);
     const onFrames = (bytes: Buffer, start: number, end: number): Promise<void> | void => {
@@ -101,7 +92,7 @@ export class ChunkReader {
     };
     const outcome = await copyOut(client, chunkQuery(this.#layout.table, chunk), onFrames, {
       signal: options.patience.signal,
-      unlessRewritten: { table: this.#layout.table, filenode: String(chunk.filenode) },
+      unlessRewritten: chunk,
     });
     if (outcome === 'rewritten') return 'rewritten';
     reader.end();

@@ -6,8 +6,8 @@ import type pg from 'pg';
 import type { UnfitPolicy } from '../codec/column.ts';
 import { type Patience, untilDone } from '../destination/landing.ts';
 import type { ChunkState } from '../destination/table-state.ts';
-import type { SourceTable } from '../model/table.ts';
-import { type ChunkPlan, planChunks } from '../source/chunks.ts';
+import type { Relation, SourceTable } from '../model/table.ts';
+import { type Chunk, type ChunkPlan, planChunks, readRelations } from '../source/chunks.ts';
 import type { Copy } from './copy.ts';
 import { failPoint } from './fail-points.ts';
 import { type ChunkOnItsWay, ChunkReader } from './load-chunk.ts';
@@ -55,14 +55,15 @@ class ChunkLoad {
   }
 
   async run(signal: AbortSignal): Promise<'loaded' | 'rewritten'> {
-    const chunks = await this.#chunks();
-    const open = chunks.filter((chunk) => !chunk.done);
+    const open = (await this.#chunks()).filter((chunk) => !chunk.done);
+    const relations = await this.#relations(open);
+    const job = { open, relations };
     const abort = new AbortController();
     const patience = { ...this.#options.patience, signal: AbortSignal.any([signal, abort.signal]) };
     let failure: unknown = null;
     const readers = Array.from({ length: Math.min(this.#options.connections, open.length) }, async () => {
       try {
-        return await this.#readChunks(open, patience);
+        return await this.#readChunks(job, patience);
       } catch (error) {
         failure ??= error;
         abort.abort();
@@ -82,18 +83,35 @@ class ChunkLoad {
     if (state.phase === 'loading' && state.chunksTotal > 0) {
       const found = await untilDone(() => copy.tables.readChunks(state.table, state.generation), patience);
       // Behind them may lie chunks of an earlier plan that had more of them, and died before the state said so.
-      return found.slice(0, state.chunksTotal);
+      return found.slice(0, state.chunksTotal).map((chunk) => this.#withFile(chunk, state.filenode));
     }
     const plan = await untilDone(
       () => withLoadSession(url, patience.signal, (client) => this.#plan(client, this.#layout.table, chunkRows)),
       patience,
     );
-    const chunks = plan.chunks.map((chunk, i) => ({ ...chunk, chunk: i, rows: 0, done: false }));
+    const chunks = plan.chunks.map(({ relation, filenode, fromBlock, toBlock }, i) => {
+      return { chunk: i, relation: relation.oid, filenode: BigInt(filenode), fromBlock, toBlock, rows: 0, done: false };
+    });
     await untilDone(() => copy.tables.writeChunks(state.table, state.generation, chunks, patience.signal), patience);
     failPoint('chunks-planned');
     const planned = { phase: 'loading' as const, filenode: BigInt(plan.filenode), chunksTotal: chunks.length };
     await this.#states.write({ ...state, ...planned, rowsEstimated: plan.estimatedRows ?? 0 });
     return chunks;
+  }
+
+  /** A chunk of a plan that was written before chunks told their files. */
+  #withFile(chunk: ChunkState, filenode: bigint): ChunkState {
+    return chunk.relation === 0 ? { ...chunk, relation: this.#layout.table.oid, filenode } : chunk;
+  }
+
+  /** Where the chunks lie by now: tables and partitions may have other names, or be gone. */
+  async #relations(chunks: readonly ChunkState[]): Promise<ReadonlyMap<number, Relation>> {
+    const { url, patience } = this.#options;
+    const oids = [...new Set(chunks.map(({ relation }) => relation))];
+    return await untilDone(
+      () => withLoadSession(url, patience.signal, (client) => readRelations(client, oids)),
+      patience,
+    );
   }
 
   /** Chunks of about `rows` rows, as many for each connection: a last one read alone leaves the others idle. */
@@ -109,7 +127,10 @@ class ChunkLoad {
    * One reader: takes open chunks until none is left, reading one while the one before lands. A lost connection
    * costs the chunk, not the load.
    */
-  async #readChunks(open: ChunkState[], patience: Patience): Promise<'loaded' | 'rewritten'> {
+  async #readChunks(
+    { open, relations }: { open: ChunkState[]; relations: ReadonlyMap<number, Relation> },
+    patience: Patience,
+  ): Promise<'loaded' | 'rewritten'> {
     const reader = new ChunkReader(this.#options.copy, this.#layout, {
       maxBytes: this.#options.chunkBytes,
       policies: this.#options.policiesOf(this.#layout),
@@ -120,8 +141,11 @@ class ChunkLoad {
     try {
       for (let chunk = open.shift(); chunk !== undefined; chunk = open.shift()) {
         const present: ChunkState = chunk;
+        const relation = relations.get(present.relation);
+        if (relation === undefined) return 'rewritten';
+        const place: Chunk = { ...present, relation, filenode: String(present.filenode) };
         const outcome = await untilDone(
-          () => this.#readChunk(reader, { connection, chunk: present, patience }),
+          () => this.#readChunk(reader, { connection, chunk: place, patience }),
           patience,
         );
         await landing;
@@ -139,10 +163,10 @@ class ChunkLoad {
 
   async #readChunk(
     reader: ChunkReader,
-    job: { connection: LoadConnection; chunk: ChunkState; patience: Patience },
+    job: { connection: LoadConnection; chunk: Chunk; patience: Patience },
   ): Promise<ChunkOnItsWay | 'rewritten'> {
     const { patience: inserting, room } = this.#options;
-    const { filenode, table: label } = this.#states.of(this.#layout.table);
+    const { table: label } = this.#states.of(this.#layout.table);
     let read = 0;
     const onRows = (rows: number): void => {
       read += rows;
@@ -151,7 +175,7 @@ class ChunkLoad {
     try {
       const client = await job.connection.open();
       const options = { patience: job.patience, inserting, room, onRows };
-      return await reader.read(client, { ...job.chunk, filenode }, options);
+      return await reader.read(client, job.chunk, options);
     } catch (error) {
       this.#states.count(label, { rows: -read });
       await job.connection.close();

@@ -27,6 +27,7 @@ import { keyText } from './key-text.ts';
 import { loadChunks } from './load-chunks.ts';
 import { withLoadSession } from './load-connection.ts';
 import { type LoadProgress, LoadStates } from './load-states.ts';
+import { withSeenLeaf } from './partitions.ts';
 import { settleIncomplete } from './settle.ts';
 import type { TableLayout } from './layout.ts';
 import type { TableBatch } from './table-batch.ts';
@@ -146,6 +147,12 @@ export class Loader {
     const state = this.#states.of(layout.table);
     this.#attempts.get(state.table)?.controller.abort();
     await this.#states.write({ ...state, phase: 'quarantined', reason: error.message });
+  }
+
+  /** Notes a partition that the stream has named and that is not known: the next start records it, or what follows from it. */
+  async noteLeaf(table: SourceTable, oid: number): Promise<void> {
+    const state = this.#states.of(table);
+    await this.#states.write({ ...state, leaves: withSeenLeaf(state.leaves, oid) });
   }
 
   /** Generation of a table's load. */

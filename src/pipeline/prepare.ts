@@ -21,7 +21,7 @@ import { connectPostgres, endConnection, pgRows } from '../source/connection.ts'
 import { ensurePublication } from '../source/publication.ts';
 import type { Journal } from '../source/journal.ts';
 import { requireFilters } from '../source/row-filter.ts';
-import { createSlot, describeOlder, dropSlot, waitForOlderTransactions } from '../source/slot.ts';
+import { createSlot, currentLsn, describeOlder, dropSlot, waitForOlderTransactions } from '../source/slot.ts';
 import { lockStart } from '../source/start-lock.ts';
 import { findJournal } from './away.ts';
 import type { Copy } from './copy.ts';
@@ -37,6 +37,7 @@ import {
 import { failPoint } from './fail-points.ts';
 import { type KnownTables, quarantinedState, readKnownTables, shapeFault } from './known-tables.ts';
 import { NOTHING_YET, type PipelineOptions } from './options.ts';
+import { bringPartitionsIntoLine } from './partitions.ts';
 import { decide, type Decision } from './recovery.ts';
 import type { TableLayout } from './layout.ts';
 
@@ -124,10 +125,31 @@ async function prepareOn(
   failPoint('tables-made');
   await ensurePublication(client, options.publication, tables);
   failPoint('publication-made');
-  const checkpoint = known.checkpoint ?? (await firstCheckpoint(client, copy, { side, options }));
-  const start = decision.kind === 'continue' ? decision : FROM_NOTHING;
+  const reached = known.checkpoint ?? (await firstCheckpoint(client, copy, { side, options }));
+  const { checkpoint, states } = await partitionsInLine(client, copy, { layouts, checkpoint: reached, options });
+  const start = decision.kind === 'continue' && checkpoint === reached ? decision : FROM_NOTHING;
+  const placed = layouts.map((layout) => placedAs(layout, states.get(tableLabel(layout.table))));
+  return { copy, layouts: placed, checkpoint, states, adSchema, journal, start, sourceTimeline: side.source.timeline };
+}
+
+/** Partitions as they are by now, recorded; what is loaded again because of them is told. */
+async function partitionsInLine(
+  client: pg.Client,
+  copy: Copy,
+  found: { layouts: readonly TableLayout[]; checkpoint: Checkpoint; options: PipelineOptions },
+): Promise<{ checkpoint: Checkpoint; states: Map<string, TableState> }> {
+  const { layouts, options } = found;
   const states = await copy.tables.readTables();
-  return { copy, layouts, checkpoint, states, adSchema, journal, start, sourceTimeline: side.source.timeline };
+  if (!layouts.some(({ table }) => table.leaves !== undefined)) return { checkpoint: found.checkpoint, states };
+  const place = { checkpoint: found.checkpoint, states, lsn: await currentLsn(client) };
+  const { checkpoint, reloaded } = await bringPartitionsIntoLine(copy, layouts, place);
+  for (const [table, why] of reloaded) options.log.warn({ table, why }, 'the table is loaded again');
+  return { checkpoint, states: await copy.tables.readTables() };
+}
+
+/** A layout where its state says that rows go. */
+function placedAs(layout: TableLayout, state: TableState | undefined): TableLayout {
+  return state === undefined ? layout : { ...layout, building: state.building, fromLsn: state.fromLsn };
 }
 
 /** Whether the source is on another timeline than the one the copy has followed. */

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import type { ColumnBuffer } from '../codec/column.ts';
 import { CopyBinaryReader } from '../codec/copy-binary.ts';
-import { pgIdent, pgLiteral, pgTable } from '../model/quote.ts';
+import { pgIdent, pgLiteral, pgRowsOf } from '../model/quote.ts';
 import { copyOut } from '../source/copy-out.ts';
 import { andFilter } from '../source/row-filter.ts';
 import type { TableLayout } from './layout.ts';
@@ -38,5 +38,5 @@ function keyQuery({ table }: TableLayout, keys: readonly (readonly string[])[]):
     });
     return `(${parts.join(' AND ')})`;
   };
-  return `COPY (SELECT ${selectList(table.columns)} FROM ONLY ${pgTable(table)} WHERE (${keys.map(isKey).join(' OR ')})${andFilter(table)}) TO STDOUT (FORMAT binary)`;
+  return `COPY (SELECT ${selectList(table.columns)} FROM ${pgRowsOf(table)} WHERE (${keys.map(isKey).join(' OR ')})${andFilter(table)}) TO STDOUT (FORMAT binary)`;
 }

@@ -21,6 +21,8 @@ import { failPoint } from './fail-points.ts';
 import { Loader } from './load.ts';
 import { Ledger } from './ledger.ts';
 import type { PipelineOptions, PipelineProgress } from './options.ts';
+import { watchPartitions } from './partition-watch.ts';
+import { KnownLeaves } from './partitions.ts';
 import { openPace, type Pace } from './pace.ts';
 import type { Prepared } from './prepare.ts';
 import { Repairer } from './repair.ts';
@@ -73,8 +75,8 @@ export class Session {
   readonly #end = new AbortController();
   /** Aborts some time after the stop: until then the work in hand may come to its end. */
   readonly #deadline = new AbortController();
-  /** The states of tables quarantined so far: stored before a position behind their last change is. */
-  #quarantining: Promise<unknown> = Promise.resolve();
+  /** States of tables that are on their way: stored before a position behind their last change is. */
+  #storing: Promise<unknown> = Promise.resolve();
 
   constructor(prepared: Prepared, options: PipelineOptions) {
     this.#prepared = prepared;
@@ -116,6 +118,8 @@ export class Session {
       mode: prepared.start.mode,
       maxBytes: options.batchMaxBytes,
       quarantine: (layout, error) => this.#quarantine(layout, error),
+      leaves: new KnownLeaves(layouts, prepared.states),
+      onStrangeLeaf: ({ table }, oid) => this.#store(this.#loader.noteLeaf(table, oid)),
       reconfigure: (why) => this.#onReconfigure(why),
     });
     for (const layout of layouts) {
@@ -156,10 +160,10 @@ export class Session {
   async run(): Promise<'stopped' | 'reconfigure'> {
     const stream = this.#stream;
     if (stream === null) throw new AppError('INTERNAL', 'the session is not open');
-    let loading: Promise<void> = Promise.resolve();
+    let loading: Promise<unknown> = Promise.resolve();
     try {
       await this.#applier.takeOver(this.#recoverUntil !== null, this.#prepared.sourceTimeline);
-      loading = this.#load();
+      loading = Promise.all([this.#load(), this.#watch()]);
       await this.#loop(stream);
       return this.#reconfigure === null ? 'stopped' : 'reconfigure';
     } catch (error) {
@@ -191,12 +195,23 @@ export class Session {
     this.#wake.notify();
   }
 
+  /** What no change in the stream tells. */
+  async #watch(): Promise<void> {
+    const onChange = (why: string): void => this.#accumulator.end(why);
+    try {
+      await watchPartitions(this.#prepared, { url: this.#options.postgresUrl, patience: this.#patience, onChange });
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
   /** The loop. Everything that writes to the copy happens here, one thing after the other. */
   async #loop(stream: ReplicationStream): Promise<void> {
     const { signal, log } = this.#options;
     stream.requestKeepalive();
     try {
       while (!signal.aborted && !this.#mayGo) await this.#step(stream);
+      await this.#storing;
     } catch (error) {
       // What the stop has ended is no failure, and the position is stored all the same.
       if (!signal.aborted || !isAbort(error)) throw error;
@@ -218,7 +233,7 @@ export class Session {
   async #step(stream: ReplicationStream): Promise<void> {
     if (this.#failure !== null) throw this.#failure;
     const work = this.#nextWork();
-    await this.#quarantining;
+    await this.#storing;
     await this.#ledger.store(this.#patience);
     if (work === null) await this.#idle(stream);
     else await this.#apply(work);
@@ -332,8 +347,13 @@ export class Session {
 
   #quarantine(layout: TableLayout, error: AppError): void {
     this.#options.log.error({ table: tableLabel(layout.table), err: error }, 'table quarantined');
-    const stored = this.#loader.quarantine(layout, error).catch((cause: unknown) => this.#fail(cause));
-    this.#quarantining = Promise.all([this.#quarantining, stored]);
+    this.#store(this.#loader.quarantine(layout, error));
+  }
+
+  /** A state of a table is on its way: stored before anything newer is applied, and before the session ends in order. */
+  #store(storing: Promise<void>): void {
+    const stored = storing.catch((cause: unknown) => this.#fail(cause));
+    this.#storing = Promise.all([this.#storing, stored]);
   }
 
   #onReconfigure(why: string): void {

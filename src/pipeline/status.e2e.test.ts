@@ -23,6 +23,7 @@ test('GIVEN a load under way WHEN the status is read THEN it tells chunks, rows,
     shape: '',
     building: false,
     fromLsn: 0n,
+    leaves: '',
     phase: 'loading' as const,
     generation: 2,
     baseVersion: 0n,
@@ -41,7 +42,7 @@ test('GIVEN a load under way WHEN the status is read THEN it tells chunks, rows,
     chunksTotal: 0,
     reason: 'a reason',
   });
-  const chunk = { fromBlock: 0, toBlock: 9, rows: 100, done: true };
+  const chunk = { relation: 0, filenode: 0n, fromBlock: 0, toBlock: 9, rows: 100, done: true };
   // The first generation was given up: its rows are not in the copy.
   await tables.writeChunks('public.clicks', 1, [{ ...chunk, chunk: 0, rows: 999 }]);
   await tables.writeChunks('public.clicks', 2, [

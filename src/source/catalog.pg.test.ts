@@ -41,16 +41,41 @@ describe('the catalogue', () => {
       CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF parted FOR VALUES FROM (1) TO (9);
       CREATE SCHEMA s; CREATE TABLE s.x (id int PRIMARY KEY); CREATE TABLE s_x (id int PRIMARY KEY)`);
     const { tables, unsuitable } = await readCatalog(pg.client, { include: ['*.*'], exclude: [] });
-    expect(tables.map((table) => table.target)).toEqual(['fine', 's_x']);
+    expect(tables.map((table) => table.target)).toEqual(['fine', 'parted', 's_x']);
+    expect(tables[1]).toMatchObject({ key: [0], leaves: [{ name: 'part', isBorn: true }] });
     expect(unsuitable.map((table) => [table.name, table.reason.split(' ').slice(0, 3).join(' ')])).toEqual([
       ['keyless', 'has no primary'],
-      ['parted', 'is partitioned, which'],
       ['unlogged', 'is unlogged: its'],
       ['x', 'would be copied'],
     ]);
     await expect(readTables(pg.client)).rejects.toMatchObject({
       code: 'TABLE_UNSUITABLE',
-      details: { tables: ['public.keyless', 'public.parted', 'public.unlogged'] },
+      details: { tables: ['public.keyless', 'public.unlogged'] },
     });
+  });
+
+  test('GIVEN partitions that cannot be followed THEN their table is named with the reason, and the remedy cures it', async () => {
+    await using pg = await temporaryPostgres();
+    const parted = (name: string): string =>
+      `CREATE TABLE ${name} (id int NOT NULL, day int NOT NULL, PRIMARY KEY (id, day)) PARTITION BY RANGE (day)`;
+    await pg.client.query(`${['afar', 'loose', 'other', 'deep'].map(parted).join('; ')};
+      CREATE EXTENSION IF NOT EXISTS postgres_fdw; CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw;
+      CREATE TABLE afar_open (id int, day int) PARTITION BY RANGE (day); CREATE FOREIGN TABLE afar_1 PARTITION OF afar_open FOR VALUES FROM (1) TO (9) SERVER s;
+      CREATE UNLOGGED TABLE loose_1 PARTITION OF loose FOR VALUES FROM (1) TO (9);
+      CREATE TABLE other_1 PARTITION OF other FOR VALUES FROM (1) TO (9); CREATE UNIQUE INDEX other_u ON other_1 (day); ALTER TABLE other_1 REPLICA IDENTITY USING INDEX other_u;
+      CREATE TABLE deep_1 PARTITION OF deep FOR VALUES FROM (1) TO (9) PARTITION BY LIST (id);
+      CREATE TABLE deep_2 (id int NOT NULL, day int NOT NULL); ALTER TABLE deep_1 ATTACH PARTITION deep_2 DEFAULT`); // prettier-ignore
+    const { tables, unsuitable } = await readCatalog(pg.client);
+    expect(tables.map(({ name, leaves }) => [name, leaves?.map((leaf) => [leaf.name, leaf.isBorn])])).toEqual([
+      ['afar', []],
+      ['deep', [['deep_2', false]]],
+    ]);
+    expect(unsuitable.map(({ name, reason }) => `${name} ${reason}`)).toEqual([
+      expect.stringMatching(/^afar_open has /),
+      expect.stringMatching(/^loose has an unlogged partition, public.loose_1/),
+      expect.stringMatching(/^other has a partition, public.other_1, .*\(day\) alone/),
+    ]);
+    for (const { remedy } of unsuitable) if (remedy !== null && !remedy.includes('…')) await pg.client.query(remedy);
+    expect((await readCatalog(pg.client)).unsuitable.map(({ name }) => name)).toEqual(['afar_open']);
   });
 });

@@ -4,10 +4,11 @@ import { AppError } from '../model/errors.ts';
 import { pgTable } from '../model/quote.ts';
 import { globToRegExp, isPlainName } from '../model/patterns.ts';
 import { NO_RULE, type TableRule } from '../model/table-rule.ts';
-import { tableLabel, type SourceColumn, type SourceTable } from '../model/table.ts';
+import { type Leaf, tableLabel, type SourceColumn, type SourceTable } from '../model/table.ts';
 import { applyRule } from './apply-rule.ts';
 import { resolveTypes } from './catalog-types.ts';
 import { pgRows, type TextRow } from './connection.ts';
+import { indexColumns, leafFault, type LeafFacts, readLeaves, readRowIdentity } from './leaves.ts';
 import { identifyingColumns } from './row-identity.ts';
 
 /** Which tables to copy: globs of `schema.table`, where `*` is any text and `?` any character. */
@@ -58,14 +59,6 @@ const QUERY = `
     AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
   ORDER BY n.nspname, c.relname`;
 
-/** Names of the columns of the table's index that `flag` tells, in key order; null when there is none that identifies rows. */
-function indexColumns(flag: 'indisprimary' | 'indisreplident'): string {
-  return `(SELECT json_agg(a.attname ORDER BY k.position)
-          FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position), pg_attribute a
-          WHERE i.indrelid = c.oid AND i.${flag} AND i.indimmediate AND i.indisvalid AND k.position <= i.indnkeyatts
-            AND a.attrelid = c.oid AND a.attnum = k.attnum)`;
-}
-
 /**
  * Reads the tables that the patterns match.
  *
@@ -88,47 +81,50 @@ export async function readCatalog(client: Client, patterns: TablePatterns = DEFA
   const exclude = patterns.exclude.map(toRegExp);
   const rows = await pgRows(client, QUERY);
   rejectUnmatchedNames([...patterns.include, ...(patterns.named ?? [])], rows);
+  const partitions = await readLeaves(client);
   const tables: SourceTable[] = [];
   const unsuitable: UnsuitableTable[] = [];
   for (const row of rows) {
     const label = `${row['schema']}.${row['name']}`;
-    const found = readTable(row);
+    const leaves = row['kind'] === 'p' ? (partitions.get(Number(row['oid'])) ?? []) : null;
+    const found = readTable(row, leaves);
     const rule = patterns.ruleFor?.(found) ?? NO_RULE;
     const isWanted = include.some((glob) => glob.test(label)) && !exclude.some((glob) => glob.test(label));
     if (!(rule.isCopied ?? isWanted)) continue;
     const unfit = findFault(row, found);
     const applied = unfit === null ? applyRule(found, rule) : { table: found, fault: unfit };
     const { table } = applied;
-    const fault = applied.fault ?? findClash(table, tables);
+    const fault = applied.fault ?? leafFault(leaves ?? [], keyNames(table)) ?? findClash(table, tables);
     if (fault === null) tables.push(table);
     else unsuitable.push({ schema: table.schema, name: table.name, ...fault });
   }
   return { tables: await resolveTypes(client, tables), unsuitable };
 }
 
-function readTable(row: TextRow): SourceTable {
+function readTable(row: TextRow, leaves: readonly LeafFacts[] | null): SourceTable {
   const columns = JSON.parse(row['columns']!) as SourceColumn[];
   const schema = row['schema']!;
   const name = row['name']!;
-  const replicaIdentity = row['replica_identity'] as SourceTable['replicaIdentity'];
-  const primary = JSON.parse(row['primary_columns'] ?? 'null') as string[] | null;
-  const index = JSON.parse(row['identity_columns'] ?? 'null') as string[] | null;
-  const key = identifyingColumns({ replicaIdentity, primary, index });
+  const identity = readRowIdentity(row);
   return {
     oid: Number(row['oid']),
     schema,
     name,
     target: schema === 'public' ? name : `${schema}_${name}`,
     columns,
-    key: key.map((part) => columns.findIndex((column) => column.name === part)),
-    replicaIdentity,
+    key: identifyingColumns(identity).map((part) => columns.findIndex((column) => column.name === part)),
+    replicaIdentity: identity.replicaIdentity,
+    ...(leaves === null ? {} : { leaves: leaves.map(toLeaf) }),
   };
+}
+
+function toLeaf({ oid, schema, name, filenode, isBorn }: LeafFacts): Leaf {
+  return { oid, schema, name, filenode, isBorn };
 }
 
 type Fault = Pick<UnsuitableTable, 'reason' | 'remedy'>;
 
 function findFault(row: TextRow, table: SourceTable): Fault | null {
-  if (row['kind'] === 'p') return { reason: 'is partitioned, which is not supported yet', remedy: null };
   if (row['persistence'] === 'u') {
     return {
       reason: 'is unlogged: its changes are not in the WAL',
@@ -142,6 +138,10 @@ function findFault(row: TextRow, table: SourceTable): Fault | null {
   if (table.key.includes(-1))
     return { reason: 'has a generated column among those that identify its rows', remedy: null };
   return null;
+}
+
+function keyNames(table: SourceTable): string[] {
+  return table.key.map((i) => table.columns[i]?.name ?? '');
 }
 
 function findClash(table: SourceTable, others: readonly SourceTable[]): Fault | null {

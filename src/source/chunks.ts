@@ -6,21 +6,28 @@
 import type { Client } from 'pg';
 import { AppError } from '../model/errors.ts';
 import { pgTable } from '../model/quote.ts';
-import { tableLabel, type SourceTable } from '../model/table.ts';
-import { pgRows } from './connection.ts';
+import { type Relation, tableLabel, type SourceTable } from '../model/table.ts';
+import { pgRows, type TextRow } from './connection.ts';
 import { andFilter } from './row-filter.ts';
 import { selectList } from './select-list.ts';
 
-/** Blocks `[fromBlock, toBlock)` of a table. */
+/** Blocks `[fromBlock, toBlock)` of one file. */
 export interface Chunk {
+  /** The table, or a partition of it. */
+  readonly relation: Relation;
+  /** Its file: the blocks hold for it alone (`unlessRewritten` of copy-out.ts). */
+  readonly filenode: string;
   readonly fromBlock: number;
   readonly toBlock: number;
 }
 
-/** How to copy a table. Holds as long as the table keeps its file: see `unlessRewritten` of copy-out.ts. */
+/** How to copy a table. */
 export interface ChunkPlan {
+  /** The table's own file; 0 for a partitioned one, which has none. */
   readonly filenode: string;
   readonly chunks: readonly Chunk[];
+  /** The table itself, or its partitions, with their files; also those that are empty. */
+  readonly files: readonly (Relation & { readonly filenode: string })[];
   /** Rows by the statistics of the last ANALYZE, scaled to the present size; null when there are none. */
   readonly estimatedRows: number | null;
 }
@@ -30,7 +37,9 @@ export type ChunkSize = { readonly chunkBytes: number } | { readonly targetRows:
 
 const DEFAULT_CHUNK_BYTES = 64 * 1024 * 1024;
 
-interface TableFacts {
+interface FileFacts {
+  readonly relation: Relation;
+  readonly filenode: string;
   readonly blockSize: number;
   readonly blocks: number;
   readonly rowsPerBlock: number | null;
@@ -43,36 +52,65 @@ interface TableFacts {
  * @throws {AppError} `TABLE_UNSUITABLE` when the table is gone.
  */
 export async function planChunks(client: Client, table: SourceTable, size: ChunkSize): Promise<ChunkPlan> {
-  const [row] = await pgRows(
+  const rows = await pgRows(
     client,
-    `SELECT pg_relation_filenode(oid) AS filenode, pg_relation_size(oid) AS bytes, relpages, reltuples::float8 AS reltuples,
-            current_setting('block_size') AS block_size
-     FROM pg_class WHERE oid = $1`,
+    `SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, coalesce(pg_relation_filenode(c.oid), 0) AS filenode,
+            coalesce(pg_relation_size(c.oid), 0) AS bytes, c.relpages, c.reltuples::float8 AS reltuples, current_setting('block_size') AS block_size
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = $1 OR c.oid IN (SELECT relid FROM pg_partition_tree($1) WHERE isleaf)
+     ORDER BY c.oid`,
     [table.oid],
   );
-  if (row === undefined) throw new AppError('TABLE_UNSUITABLE', `table ${tableLabel(table)} is gone`);
-  const facts = readFacts(row);
-  const perChunk = blocksPerChunk(facts, size);
-  const chunks: Chunk[] = [];
-  for (let fromBlock = 0; fromBlock < facts.blocks; fromBlock += perChunk) {
-    chunks.push({ fromBlock, toBlock: Math.min(facts.blocks, fromBlock + perChunk) });
-  }
-  const estimatedRows = facts.rowsPerBlock === null ? null : Math.round(facts.rowsPerBlock * facts.blocks);
-  return { filenode: row['filenode']!, chunks, estimatedRows };
+  const own = rows.find((row) => Number(row['oid']) === table.oid);
+  if (own === undefined) throw new AppError('TABLE_UNSUITABLE', `table ${tableLabel(table)} is gone`);
+  const files = rows.filter((row) => row['kind'] === 'r').map(readFacts);
+  const chunks = files.flatMap((file) => chunksOf(file, blocksPerChunk(file, size)));
+  const isCounted =
+    files.length > 0 && files.every(({ rowsPerBlock, blocks }) => rowsPerBlock !== null || blocks === 0);
+  const estimated = files.reduce((sum, { rowsPerBlock, blocks }) => sum + (rowsPerBlock ?? 0) * blocks, 0);
+  return {
+    filenode: own['filenode']!,
+    chunks,
+    files: files.map(({ relation, filenode }) => ({ ...relation, filenode })),
+    estimatedRows: isCounted ? Math.round(estimated) : null,
+  };
 }
 
-function readFacts(row: Record<string, string | null>): TableFacts {
+function chunksOf({ relation, filenode, blocks }: FileFacts, perChunk: number): Chunk[] {
+  const chunks: Chunk[] = [];
+  for (let fromBlock = 0; fromBlock < blocks; fromBlock += perChunk) {
+    chunks.push({ relation, filenode, fromBlock, toBlock: Math.min(blocks, fromBlock + perChunk) });
+  }
+  return chunks;
+}
+
+function readFacts(row: TextRow): FileFacts {
   const blockSize = Number(row['block_size']);
   const pages = Number(row['relpages']);
   const rows = Number(row['reltuples']); // −1: never analyzed
   return {
+    relation: { oid: Number(row['oid']), schema: row['schema']!, name: row['name']! },
+    filenode: row['filenode']!,
     blockSize,
     blocks: Math.ceil(Number(row['bytes']) / blockSize),
     rowsPerBlock: rows >= 0 && pages > 0 ? rows / pages : null,
   };
 }
 
-function blocksPerChunk(facts: TableFacts, size: ChunkSize): number {
+/** Where the chunks of an earlier plan lie, by oid; those that are gone by now are missing. */
+export async function readRelations(client: Client, oids: readonly number[]): Promise<Map<number, Relation>> {
+  const rows = await pgRows(
+    client,
+    `SELECT c.oid, n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = ANY ($1::oid[])`,
+    [oids],
+  );
+  return new Map(
+    rows.map((row) => [Number(row['oid']), { oid: Number(row['oid']), schema: row['schema']!, name: row['name']! }]),
+  );
+}
+
+function blocksPerChunk(facts: FileFacts, size: ChunkSize): number {
   const { rowsPerBlock } = facts;
   if ('targetRows' in size && rowsPerBlock !== null && rowsPerBlock > 0) {
     return Math.max(1, Math.ceil(size.targetRows / rowsPerBlock));
@@ -84,5 +122,5 @@ function blocksPerChunk(facts: TableFacts, size: ChunkSize): number {
 /** The COPY statement of a chunk: binary, the columns in the order of `table.columns`, see {@link selectList}. */
 export function chunkQuery(table: SourceTable, chunk: Chunk): string {
   const range = `ctid >= '(${chunk.fromBlock},0)'::tid AND ctid < '(${chunk.toBlock},0)'::tid`;
-  return `COPY (SELECT ${selectList(table.columns)} FROM ONLY ${pgTable(table)} WHERE ${range}${andFilter(table)}) TO STDOUT (FORMAT binary)`;
+  return `COPY (SELECT ${selectList(table.columns)} FROM ONLY ${pgTable(chunk.relation)} WHERE ${range}${andFilter(table)}) TO STDOUT (FORMAT binary)`;
 }

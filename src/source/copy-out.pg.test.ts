@@ -67,7 +67,7 @@ describe('copyOut', () => {
       for (const chunk of plan.chunks) {
         const sql = chunkQuery(table!, chunk).replace('FORMAT binary', 'FORMAT text');
         const { lines } = await copyLines(pg.client, sql, {
-          unlessRewritten: { table: table!, filenode: plan.filenode },
+          unlessRewritten: { relation: table!, filenode: plan.filenode },
         });
         for (const line of lines) ids.push(Number(line.split('\t')[0]));
       }
@@ -95,7 +95,7 @@ describe('copyOut', () => {
       const plan = await planChunks(pg.client, table!, { chunkBytes: 100_000 });
       await pg.client.query(rewrite);
       const { outcome, lines } = await copyLines(pg.client, chunkQuery(table!, plan.chunks[0]!), {
-        unlessRewritten: { table: table!, filenode: plan.filenode },
+        unlessRewritten: { relation: table!, filenode: plan.filenode },
       });
       expect({ outcome, lines }).toEqual({ outcome: 'rewritten', lines: [] });
       expect(await pgRows(pg.client, 'SELECT 1 AS one')).toEqual([{ one: '1' }]);

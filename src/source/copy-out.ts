@@ -1,7 +1,7 @@
 /** COPY … TO STDOUT as ranges of frames, with backpressure: what the backfill reads tables with. */
 import type { Client } from 'pg';
-import { asAppError, isAbort } from '../model/errors.ts';
-import type { SourceTable } from '../model/table.ts';
+import { AppError, asAppError, isAbort } from '../model/errors.ts';
+import type { Relation } from '../model/table.ts';
 import { pgTable } from '../model/quote.ts';
 import { dropConnection, pgRows, postgresError } from './connection.ts';
 import { ReplicationQuery } from './replication.ts';
@@ -17,14 +17,15 @@ export type FrameConsumer = (bytes: Buffer, start: number, end: number) => Promi
 export interface CopyOutOptions {
   /** Drops the connection and rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-  /** Copies only while the table is still in the file that the chunks were planned on. */
-  readonly unlessRewritten?: { readonly table: SourceTable; readonly filenode: string };
+  /** Copies only while the table or partition is still in the file that the chunks were planned on. */
+  readonly unlessRewritten?: { readonly relation: Relation; readonly filenode: string };
 }
 
-/** `rewritten`: TRUNCATE, VACUUM FULL or ALTER TABLE gave the table a new file; nothing was read, plan again. */
+/** `rewritten`: TRUNCATE, VACUUM FULL or ALTER TABLE gave the table a new file, or it is gone; nothing was read, plan again. */
 export type CopyOutcome = 'copied' | 'rewritten';
 
 const HOLD_CONSUMER = 1;
+const UNDEFINED_TABLE = '42P01';
 
 /**
  * Runs a COPY statement. The client can be used again afterwards, unless the copy was aborted or failed in
@@ -57,15 +58,14 @@ async function copyUnlessRewritten(
   client: Client,
   sql: string,
   onFrames: FrameConsumer,
-  { table, filenode }: NonNullable<CopyOutOptions['unlessRewritten']>,
+  { relation, filenode }: NonNullable<CopyOutOptions['unlessRewritten']>,
 ): Promise<CopyOutcome> {
   await pgRows(client, 'BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY');
   try {
     // The lock comes before the look: whoever wants to rewrite the table now waits for our COMMIT.
-    await pgRows(client, `LOCK TABLE ONLY ${pgTable(table)} IN ACCESS SHARE MODE`);
-    const isSame = (await readFilenode(client, table)) === filenode;
+    const isSame = (await lock(client, relation)) && (await readFilenode(client, relation)) === filenode;
     if (isSame) await runCopy(client, sql, onFrames);
-    await pgRows(client, 'COMMIT');
+    await pgRows(client, isSame ? 'COMMIT' : 'ROLLBACK');
     return isSame ? 'copied' : 'rewritten';
   } catch (error) {
     // Fails only where the connection is gone, and the transaction with it; the first error is the one to tell.
@@ -74,9 +74,28 @@ async function copyUnlessRewritten(
   }
 }
 
+/** False when there is no table of that name any more. */
+async function lock(client: Client, relation: Relation): Promise<boolean> {
+  try {
+    await pgRows(client, `LOCK TABLE ONLY ${pgTable(relation)} IN ACCESS SHARE MODE`);
+    return true;
+  } catch (error) {
+    if (error instanceof AppError && error.details['sqlState'] === UNDEFINED_TABLE) return false;
+    throw error;
+  }
+}
+
+/**
+ * SQL: the files of the table with the given oid, or of its partitions, as one text; others after each rewrite, and after
+ * partitions have come or gone. NULL when the table is gone.
+ */
+export const FILES_SQL = `coalesce(
+  (SELECT string_agg(pg_relation_filenode(p.relid)::text, ',' ORDER BY p.relid) FROM pg_partition_tree($1) p WHERE p.isleaf),
+  pg_relation_filenode($1)::text, (SELECT '' FROM pg_class WHERE oid = $1))`;
+
 /** The file that holds the table's rows now: another one after each rewrite. Null when the table is gone. */
-export async function readFilenode(client: Client, table: SourceTable): Promise<string | null> {
-  const [row] = await pgRows(client, 'SELECT pg_relation_filenode($1::oid::regclass) AS filenode', [table.oid]);
+export async function readFilenode(client: Client, relation: Relation): Promise<string | null> {
+  const [row] = await pgRows(client, 'SELECT pg_relation_filenode($1::oid::regclass) AS filenode', [relation.oid]);
   return row!['filenode'] ?? null;
 }
 

@@ -1,7 +1,7 @@
 /** Reads rows of the source and of a clone by their keys, given as text. */
 import { copyLiteral } from '../codec/canonical.ts';
 import { AppError } from '../model/errors.ts';
-import { chIdent, pgIdent, pgTable } from '../model/quote.ts';
+import { chIdent, pgIdent, pgRowsOf } from '../model/quote.ts';
 import type { SourceColumn } from '../model/table.ts';
 import type { TextRow } from '../source/connection.ts';
 import { andFilter } from '../source/row-filter.ts';
@@ -28,7 +28,7 @@ export async function sourceByKey(
   const casts = plan.key.map(({ column }, i) => `w.k${i}::${castType(column)}`).join(', ');
   const aliases = plan.key.map((_, i) => `k${i}`).join(', ');
   const sql =
-    `SELECT ${select} FROM ONLY ${pgTable(plan.table)} ` +
+    `SELECT ${select} FROM ${pgRowsOf(plan.table)} ` +
     `WHERE (${names}) IN (SELECT ${casts} FROM unnest(${lists}) AS w(${aliases}))${andFilter(plan.table)}`;
   const found: TextRow[] = [];
   for (let from = 0; from < keys.length; from += KEYS_PER_QUERY) {

@@ -7,6 +7,7 @@
 import type { Client } from 'pg';
 import { AppError } from '../model/errors.ts';
 import { pgLiteral } from '../model/quote.ts';
+import { FILES_SQL } from '../source/copy-out.ts';
 import { connectPostgres, pgRows, postgresError, type TextRow } from '../source/connection.ts';
 
 /** How the source is read. */
@@ -19,10 +20,11 @@ export interface SourceReaderOptions {
   readonly signal: AbortSignal;
 }
 
-/** A table's file at the moment the comparison was planned. */
-export interface TableFile {
+/** The files of a table or partition at the moment the comparison was planned. */
+export interface TableFiles {
   readonly oid: number;
-  readonly filenode: string;
+  /** As {@link FILES_SQL} gives them. */
+  readonly files: string;
 }
 
 const QUERY_CANCELED = '57014';
@@ -102,7 +104,7 @@ export class SourceReader implements AsyncDisposable {
    * @throws {AppError} `TABLE_UNSUITABLE` when the table is not any more what it was in the snapshot.
    */
   async rows<Row extends TextRow = TextRow>(
-    file: TableFile,
+    file: TableFiles,
     sql: string,
     params: readonly unknown[] = [],
   ): Promise<Row[] | null> {
@@ -123,7 +125,7 @@ export class SourceReader implements AsyncDisposable {
 
   async #read<Row extends TextRow>(
     client: Client,
-    file: TableFile,
+    file: TableFiles,
     query: { sql: string; params: readonly unknown[] },
   ): Promise<Row[] | null> {
     this.#options.signal.throwIfAborted();
@@ -133,8 +135,8 @@ export class SourceReader implements AsyncDisposable {
         `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${pgLiteral(this.#snapshot)}`,
       );
       const { rows } = await client.query(query.sql, [...query.params]);
-      const [now] = await pgRows(client, 'SELECT pg_relation_filenode($1) AS filenode', [file.oid]);
-      if (now?.['filenode'] !== file.filenode)
+      const [now] = await pgRows(client, `SELECT ${FILES_SQL} AS files`, [file.oid]);
+      if (now?.['files'] !== file.files)
         throw new AppError('TABLE_UNSUITABLE', 'it was truncated or rewritten while it was compared');
       return rows as Row[];
     } catch (error) {

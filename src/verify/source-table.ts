@@ -4,19 +4,24 @@
  */
 import type { Client } from 'pg';
 import { AppError } from '../model/errors.ts';
-import { pgIdent, pgTable } from '../model/quote.ts';
+import { pgIdent, pgRowsOf, pgTable } from '../model/quote.ts';
+import type { Relation } from '../model/table.ts';
 import { planChunks } from '../source/chunks.ts';
+import { FILES_SQL } from '../source/copy-out.ts';
 import { pgRows, type TextRow } from '../source/connection.ts';
 import { andFilter } from '../source/row-filter.ts';
 import { parallel } from './parallel.ts';
-import type { SourceReader, TableFile } from './source-reader.ts';
+import type { SourceReader, TableFiles } from './source-reader.ts';
 import { type Slice, sliceCondition, splitSlice, type TablePlan } from './table-plan.ts';
 
 /** Rows of one piece, about: a tenth of a second. */
 export const RANGE_ROWS = 131_072;
 
-/** Blocks `[fromBlock, toBlock)`; the last range has no upper end, so that blocks added since are in it. */
+/** Blocks `[fromBlock, toBlock)` of one file; its last range has no upper end, so that blocks added since are in it. */
 interface Blocks {
+  /** The table, or a partition of it. */
+  readonly relation: Relation;
+  readonly file: TableFiles;
   readonly fromBlock: number;
   readonly toBlock: number;
   readonly isLast: boolean;
@@ -25,7 +30,7 @@ interface Blocks {
 /** A table with what was known of it before the snapshot. */
 export interface SourceTableState {
   readonly plan: TablePlan;
-  readonly file: TableFile;
+  readonly file: TableFiles;
   readonly blocks: readonly Blocks[];
   /** Rows by the statistics; 0 when there are none. */
   readonly rowsEstimated: number;
@@ -50,13 +55,25 @@ export interface SourceQuery {
  */
 export async function readTableState(client: Client, plan: TablePlan): Promise<SourceTableState> {
   const { table } = plan;
-  const { filenode, chunks, estimatedRows } = await planChunks(client, table, { targetRows: RANGE_ROWS });
-  const blocks = chunks.map((chunk, i) => ({ ...chunk, isLast: i === chunks.length - 1 }));
-  const [size] = await pgRows(client, 'SELECT pg_relation_size($1) AS bytes', [table.oid]);
+  const [size] = await pgRows(
+    client,
+    `SELECT ${FILES_SQL} AS files, coalesce((SELECT sum(pg_relation_size(p.relid)) FROM pg_partition_tree($1) p), pg_relation_size($1)) AS bytes`,
+    [table.oid],
+  );
+  const { chunks, files, estimatedRows } = await planChunks(client, table, { targetRows: RANGE_ROWS });
+  const blocks = chunks.map(({ relation, filenode, fromBlock, toBlock }, i): Blocks => {
+    const isLast = chunks[i + 1]?.relation.oid !== relation.oid;
+    return { relation, file: { oid: relation.oid, files: filenode }, fromBlock, toBlock, isLast };
+  });
+  // What was empty may have got its first block since.
+  const empty = files.filter(({ oid }) => !chunks.some(({ relation }) => relation.oid === oid));
+  for (const { filenode, ...relation } of empty) {
+    blocks.push({ relation, file: { oid: relation.oid, files: filenode }, fromBlock: 0, toBlock: 0, isLast: true });
+  }
   return {
     plan,
-    file: { oid: table.oid, filenode },
-    blocks: blocks.length === 0 ? [{ fromBlock: 0, toBlock: 0, isLast: true }] : blocks,
+    file: { oid: table.oid, files: size?.['files'] ?? '' },
+    blocks,
     rowsEstimated: estimatedRows ?? 0,
     bytes: Number(size?.['bytes'] ?? 0),
     span: plan.byKey ? await keySpan(client, plan) : 0n,
@@ -67,7 +84,7 @@ async function keySpan(client: Client, plan: TablePlan): Promise<bigint> {
   const key = pgIdent(plan.key[0]?.column.name ?? '');
   const [row] = await pgRows(
     client,
-    `SELECT max(${key})::numeric - min(${key})::numeric + 1 AS span FROM ONLY ${pgTable(plan.table)}`,
+    `SELECT max(${key})::numeric - min(${key})::numeric + 1 AS span FROM ${pgRowsOf(plan.table)}`,
   );
   return BigInt(row?.['span'] ?? 1);
 }
@@ -86,15 +103,16 @@ export async function readSource(
   const { plan, blocks, file } = state;
   const inKeyOrder = plan.byKey ? query.slice : null;
   const condition = query.slice === null ? 'true' : sliceCondition(plan, query.slice).source;
-  const sql = (where: string): string =>
-    `SELECT ${query.select} FROM ONLY ${pgTable(plan.table)} WHERE (${where})${andFilter(plan.table)} ${query.groupBy ?? ''}`;
+  const sql = (from: string, where: string): string =>
+    `SELECT ${query.select} FROM ${from} WHERE (${where})${andFilter(plan.table)} ${query.groupBy ?? ''}`;
   const bySlice = async (slice: Slice): Promise<void> => {
-    const rows = await reader.rows(file, sql(sliceCondition(plan, slice).source));
+    const rows = await reader.rows(file, sql(pgRowsOf(plan.table), sliceCondition(plan, slice).source));
     if (rows !== null) return onRows(rows);
     for (const half of splitSlice(slice) ?? tooLong(plan)) await bySlice(half);
   };
   const byBlocks = async (range: Blocks): Promise<void> => {
-    const rows = await reader.rows(file, sql(`${blockCondition(range)} AND ${condition}`));
+    const from = `ONLY ${pgTable(range.relation)}`;
+    const rows = await reader.rows(range.file, sql(from, `${blockCondition(range)} AND ${condition}`));
     if (rows !== null) return onRows(rows);
     for (const half of splitBlocks(range) ?? tooLong(plan)) await byBlocks(half);
   };
@@ -107,10 +125,11 @@ function blockCondition({ fromBlock, toBlock, isLast }: Blocks): string {
   return `ctid >= '(${fromBlock},0)'::tid${end}`;
 }
 
-function splitBlocks({ fromBlock, toBlock, isLast }: Blocks): [Blocks, Blocks] | null {
+function splitBlocks(range: Blocks): [Blocks, Blocks] | null {
+  const { fromBlock, toBlock } = range;
   if (toBlock - fromBlock < 2) return null;
   const middle = Math.floor((fromBlock + toBlock) / 2);
-  return [{ fromBlock, toBlock: middle, isLast: false }, { fromBlock: middle, toBlock, isLast }]; // prettier-ignore
+  return [{ ...range, toBlock: middle, isLast: false }, { ...range, fromBlock: middle }]; // prettier-ignore
 }
 
 function tooLong(plan: TablePlan): never {

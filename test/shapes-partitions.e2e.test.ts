@@ -1,0 +1,102 @@
+/** Partitioned tables: copied through the root, whatever happens to the partitions. */
+import { expect, test } from 'vitest';
+import { openProxy } from '../src/chaos/proxy.ts';
+import { temporaryClickHouse, temporaryPostgres } from './support/databases.ts';
+import { startPipeline } from './support/pipeline.ts';
+import { followShapes, inPublic, pairDifferences, type ShapeCopy } from './support/shape-copy.ts';
+import { chunksOf, tableState } from './support/tables.ts';
+import { waitFor } from './support/wait.ts';
+
+/** Ranges of days, one of them cut by region; one partition has its columns in another order and lacks one that was dropped. */
+const EVENTS = `
+  CREATE TABLE events (id bigint, day int, region text, amount numeric(10,2), body text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+  ALTER TABLE events ALTER body SET STORAGE EXTERNAL;
+  CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (10);
+  CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM (10) TO (20) PARTITION BY LIST (day);
+  CREATE TABLE events_2a PARTITION OF events_2 FOR VALUES IN (10, 11, 12);
+  CREATE TABLE events_2b PARTITION OF events_2 DEFAULT;
+  CREATE TABLE events_3 (gone int, body text, amount numeric(10,2), day int NOT NULL, region text, id bigint NOT NULL);
+  ALTER TABLE events_3 DROP gone; ALTER TABLE events ATTACH PARTITION events_3 FOR VALUES FROM (20) TO (30);
+  INSERT INTO events SELECT i, i % 30, 'r' || i % 4, i, repeat(md5(i::text), 100) FROM generate_series(1, 600) i`;
+const TABLES = [inPublic('events')];
+
+/** Waits until what no change in the stream tells was noticed, and the copy is right again. */
+async function settled({ pg, ch }: Pick<ShapeCopy, 'pg' | 'ch'>, what: string): Promise<void> {
+  await waitFor(async () => (await pairDifferences(pg, ch, inPublic('events'))).length === 0, { what });
+}
+
+test('GIVEN partitions of partitions WHEN rows change, move between partitions and are truncated by the root THEN source and copy are equal', async () => {
+  await using copy = await followShapes(EVENTS, TABLES, { chunkRows: 100 });
+  const chunks = await chunksOf(copy.pg, copy.ch, 'public.events');
+  expect(new Set(chunks.map(({ relation }) => relation)).size).toBe(4);
+  await copy.change('UPDATE events SET amount = -amount WHERE id % 3 = 0; DELETE FROM events WHERE id % 7 = 0');
+  await copy.change(
+    'UPDATE events SET day = (day + 7) % 30 WHERE id % 5 = 0; UPDATE events SET id = -id, day = 29 - day WHERE id % 11 = 0',
+  );
+  await copy.change(`BEGIN; UPDATE events SET day = 12 WHERE id = 4; UPDATE events SET day = 4, amount = 0 WHERE id = 4; DELETE FROM events WHERE id = 8;
+    INSERT INTO events VALUES (8, 8, 'again', 8, NULL); UPDATE events SET day = 28 WHERE id = 8; COMMIT`); // prettier-ignore
+  await copy.change(
+    'BEGIN; INSERT INTO events VALUES (9000, 1); TRUNCATE events; INSERT INTO events VALUES (9001, 11); COMMIT',
+  );
+  await copy.change('INSERT INTO events SELECT i, i % 30 FROM generate_series(1, 100) i');
+  await copy.pipeline.stop();
+});
+
+test('GIVEN a copy that follows WHEN partitions are made, attached, detached, dropped and truncated THEN it is equal to the source again', async () => {
+  await using copy = await followShapes(EVENTS, TABLES);
+  const { pg } = copy;
+  const generation = async (): Promise<number> => (await tableState(pg, copy.ch, 'public.events')).generation;
+  await copy.change(
+    `CREATE TABLE events_4 PARTITION OF events FOR VALUES FROM (30) TO (40); INSERT INTO events SELECT i + 10000, 30 + i % 10 FROM generate_series(1, 50) i`,
+  );
+  await copy.change('UPDATE events SET day = 35 WHERE day = 5; DELETE FROM events_4 WHERE id < 10005');
+  // A partition that was made as one has nothing that the stream does not bring.
+  expect(await generation()).toBe(1);
+  const steps = [
+    'TRUNCATE events_1',
+    "INSERT INTO events SELECT i, 3, 'new' FROM generate_series(1, 20) i",
+    'ALTER TABLE events DETACH PARTITION events_2; INSERT INTO events_2 VALUES (77777, 11)',
+    'UPDATE events SET amount = 1 WHERE day = 25; UPDATE events_2 SET region = NULL; ALTER TABLE events ATTACH PARTITION events_2 FOR VALUES FROM (10) TO (20)',
+    'DROP TABLE events_3',
+    `CREATE TABLE events_5 (LIKE events INCLUDING ALL); INSERT INTO events_5 SELECT i, 40 + i % 3 FROM generate_series(1, 30) i;
+     ALTER TABLE events ATTACH PARTITION events_5 FOR VALUES FROM (40) TO (50); UPDATE events SET region = 'x' WHERE id % 2 = 0`,
+    // One that came and went with its rows: only the stream has ever named it.
+    `CREATE TABLE brief PARTITION OF events FOR VALUES FROM (60) TO (70); INSERT INTO events VALUES (1, 60), (2, 61); DROP TABLE brief; INSERT INTO events VALUES (5555, 1)`,
+  ];
+  for (const sql of steps) {
+    await pg.client.query(sql);
+    await settled(copy, sql);
+    await copy.pipeline.caughtUp();
+    await copy.expectEqual(sql);
+  }
+  await copy.change('UPDATE events SET amount = 5; DELETE FROM events WHERE id % 2 = 1');
+  await copy.pipeline.stop();
+});
+
+test('GIVEN a load WHEN partitions are attached, emptied and dropped meanwhile, and while nobody looks THEN the copy is equal in the end', async () => {
+  await using pg = await temporaryPostgres();
+  await using ch = await temporaryClickHouse();
+  await using proxy = await openProxy(pg.url);
+  await pg.client.query(EVENTS);
+  const hold = proxy.hold('"events_3"');
+  const first = startPipeline(pg, ch, { postgresUrl: proxy.url, loadConnections: 1 });
+  await hold.reached();
+  await pg.client.query(`TRUNCATE events_1; UPDATE events SET day = 21 WHERE day = 11; DROP TABLE events_2b; CREATE TABLE late (LIKE events INCLUDING ALL);
+    INSERT INTO late VALUES (1, 33); ALTER TABLE events ATTACH PARTITION late FOR VALUES FROM (30) TO (40); INSERT INTO events VALUES (2, 33), (3, 3)`); // prettier-ignore
+  hold.release();
+  await settled({ pg, ch }, 'the copy to be equal');
+  await first.caughtUp();
+  await first.stop();
+  await pg.client.query(
+    `TRUNCATE late; INSERT INTO events VALUES (4, 34); ALTER TABLE events_2 DETACH PARTITION events_2a; DROP TABLE events_2a`,
+  );
+  const second = startPipeline(pg, ch);
+  await second.caughtUp();
+  expect(await pairDifferences(pg, ch, inPublic('events'))).toEqual([]);
+  await second.stop();
+  await pg.client.query('INSERT INTO events VALUES (5, 35)');
+  const third = startPipeline(pg, ch);
+  await third.caughtUp();
+  expect(await pairDifferences(pg, ch, inPublic('events'))).toEqual([]);
+  await third.stop();
+});
