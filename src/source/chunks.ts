@@ -66,7 +66,8 @@ export async function planChunks(client: Client, table: SourceTable, size: Chunk
   const files = rows.filter((row) => row['kind'] === 'r').map(readFacts);
   const chunks = files.flatMap((file) => chunksOf(file, blocksPerChunk(file, size)));
   const isCounted =
-    files.length > 0 && files.every(({ rowsPerBlock, blocks }) => rowsPerBlock !== null || blocks === 0);
+    files.some(({ rowsPerBlock }) => rowsPerBlock !== null) &&
+    files.every(({ rowsPerBlock, blocks }) => rowsPerBlock !== null || blocks === 0);
   const estimated = files.reduce((sum, { rowsPerBlock, blocks }) => sum + (rowsPerBlock ?? 0) * blocks, 0);
   return {
     filenode: own['filenode']!,
