@@ -1,5 +1,6 @@
 /** The JSON schema of millrace.yaml, for editors. Written by `npm run docs`. */
 import { z } from 'zod';
+import { TABLE_PATTERN } from '../model/patterns.ts';
 import { type Kind, type Option, OPTION_NAMES, OPTIONS } from './options.ts';
 import { type TABLE_KEYS, TABLE_RULES } from './table-keys.ts';
 
@@ -37,7 +38,9 @@ function schemaOf(kind: Kind): object {
     case 'bytes':
       return { anyOf: [{ type: 'integer', minimum: kind.min, maximum: kind.max }, { type: 'string' }] };
     case 'patterns':
-      return { anyOf: [{ type: 'array', items: { type: 'string', pattern: '^[^.]+\\.[^.]+$' } }, { type: 'string' }] };
+      return {
+        anyOf: [{ type: 'array', items: { type: 'string', pattern: TABLE_PATTERN.source } }, { type: 'string' }],
+      };
     case 'choice':
       return { enum: [...kind.choices] };
     case 'secret':

@@ -3,6 +3,7 @@
  * what was written, the types, docs/config.md and the JSON schema.
  */
 import { z } from 'zod';
+import { TABLE_PATTERN } from '../model/patterns.ts';
 import type { RowTransform } from '../model/table-rule.ts';
 
 /** One key: what it means, what its values look like in words, and the form they are checked by. */
@@ -17,7 +18,7 @@ const YES_OR_NO = z.boolean('expected true or false');
 
 const PATTERN = z
   .string('expected a pattern such as public.users or public.*')
-  .regex(/^[^.]+\.[^.]+$/, 'expected a pattern such as public.users or public.*');
+  .regex(TABLE_PATTERN, 'expected a pattern such as public.users or public.*');
 
 type Truncate = `truncate(${number})`;
 const MASKS = 'expected hash, null, truncate(n) or none';

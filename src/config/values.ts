@@ -1,6 +1,7 @@
 /** Checks the value of one option, whether it came as text (environment, flag) or typed (file). */
 import { z } from 'zod';
 import { type Kind, type Option, type OptionName, OPTIONS } from './options.ts';
+import { TABLE_PATTERN } from '../model/patterns.ts';
 
 /** The value in its final form, or what is wrong with it; never the value itself, which may be a secret. */
 export type Checked = { readonly value: unknown } | { readonly problem: string };
@@ -91,5 +92,5 @@ function patterns(): z.ZodType<string[]> {
       .map((item) => item.trim())
       .filter((item) => item !== ''),
   );
-  return z.union([z.array(z.string()), text], problem).pipe(z.array(z.string().regex(/^[^.\s]+\.[^.\s]+$/, problem)));
+  return z.union([z.array(z.string()), text], problem).pipe(z.array(z.string().regex(TABLE_PATTERN, problem)));
 }

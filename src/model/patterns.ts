@@ -13,3 +13,6 @@ export function globToRegExp(pattern: string): RegExp {
     .replaceAll('?', '.');
   return new RegExp(`^${body}$`, 'su');
 }
+
+/** Form of a pattern: the first dot ends the schema; a table's name may hold blanks and dots. */
+export const TABLE_PATTERN = /^[^.]+\..+$/;

@@ -2,7 +2,7 @@
 import type { Client } from 'pg';
 import { AppError } from '../model/errors.ts';
 import { pgTable } from '../model/quote.ts';
-import { globToRegExp, isPlainName } from '../model/patterns.ts';
+import { globToRegExp, isPlainName, TABLE_PATTERN } from '../model/patterns.ts';
 import { NO_RULE, type TableRule } from '../model/table-rule.ts';
 import { type Leaf, tableLabel, type SourceColumn, type SourceTable } from '../model/table.ts';
 import { applyRule } from './apply-rule.ts';
@@ -151,7 +151,7 @@ function findClash(table: SourceTable, others: readonly SourceTable[]): Fault | 
 }
 
 function toRegExp(pattern: string): RegExp {
-  if (!/^[^.]+\.[^.]+$/.test(pattern)) {
+  if (!TABLE_PATTERN.test(pattern)) {
     throw new AppError('CONFIG_INVALID', `“${pattern}” is not of the form schema.table`);
   }
   return globToRegExp(pattern);

@@ -140,6 +140,11 @@ export class TrafficSessions implements AsyncDisposable {
     return new TrafficSessions(clients, (client, i) => traffic.transaction(client, streams[i] as Random));
   }
 
+  /** True when one of them has ended by an error: {@link stop} throws it. */
+  get hasFailed(): boolean {
+    return this.#failure !== null;
+  }
+
   /** Stops them; throws what one failed with. */
   async stop(): Promise<void> {
     this.#isStopped = true;

@@ -115,7 +115,7 @@ async function rowsOfCopy(copy: ComparedCopy, table: ComparedTable, columns: rea
     .split('\n')
     .filter((line) => line !== '');
   return lines.map((line) =>
-    (JSON.parse(line) as unknown[]).map((value, i) => copyMeaning(value, columns[i] as Column)),
+    (JSON.parse(line) as Nested[]).map((value, i) => copyMeaning(value, columns[i] as Column)),
   );
 }
 
@@ -137,15 +137,14 @@ function copyText(expression: string, copyType: string, type: string): string {
   return type === 'bytea' && bare(copyType) === 'String' ? `hex(${expression})` : `toString(${expression})`;
 }
 
-function copyMeaning(value: unknown, column: Column): Value {
+function copyMeaning(value: Nested, column: Column): Value {
   if (value === null) return null;
   if (Array.isArray(value)) return JSON.stringify(copyElements(value, column));
-  const text = String(value);
-  if (column.type === 'bytea' && bare(column.copyType) === 'String') return bytesMeaning(text);
-  return scalarMeaning(text, column.type, bare(column.copyType));
+  if (column.type === 'bytea' && bare(column.copyType) === 'String') return bytesMeaning(value);
+  return scalarMeaning(value, column.type, bare(column.copyType));
 }
 
-function copyElements(values: readonly unknown[], column: Column): unknown[] {
+function copyElements(values: readonly Nested[], column: Column): unknown[] {
   const inner = { ...column, type: column.type.slice(1), copyType: elementOf(column.copyType) ?? '' };
   return values.map((value) => (Array.isArray(value) ? copyElements(value, inner) : copyMeaning(value, inner)));
 }
