@@ -12,8 +12,8 @@ import { EXCHANGE } from './exchange/exchange.ts';
 import { LEGACY } from './legacy/legacy.ts';
 import { Traffic, TrafficSessions } from './traffic.ts';
 
-/** Its times before Christ do not fit the type that times have by default. */
-const BEYOND_TIME = new Set(['Legacy Data.epoch']);
+/** Times before Christ do not fit the type that times have by default; columns of the copy's own names are refused. */
+const LEFT_OUT = new Set(['Legacy Data.epoch', 'Legacy Data.Kunden Stamm']);
 
 const SEED = Number(process.env['TEST_SCHEMA_SEED'] ?? 1);
 
@@ -32,7 +32,7 @@ describe.each([EXCHANGE, COMMERCE, LEGACY])('schema $name', (schema) => {
       await using ch = await temporaryClickHouse();
       const traffic = new Traffic(schema);
       await traffic.setup(pg.client);
-      const copyable = (await copyableTables(pg, schema)).copyable.filter((table) => !BEYOND_TIME.has(table));
+      const copyable = (await copyableTables(pg, schema)).copyable.filter((table) => !LEFT_OUT.has(table));
       await using pipeline = new PipelineProcess(pg, ch, {
         MILLRACE_INCLUDE_TABLES: copyable.join(','),
         MILLRACE_CHUNK_ROWS: '1000',
