@@ -70,6 +70,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/resync.ts')).resyncCommand(),
   },
   {
+    name: 'rebuild',
+    summary: 'compute the rollup anew from the mirrors',
+    load: async () => (await import('./commands/rebuild.ts')).rebuildCommand(),
+  },
+  {
     name: 'teardown',
     summary: 'remove the slot and the publication from the source',
     load: async () => (await import('./commands/teardown.ts')).teardownCommand(),

@@ -10,7 +10,7 @@ import type { ClickHouse } from './client.ts';
 import type { Names } from './ddl.ts';
 
 /** What the pipeline answers. */
-export type AnswerKind = 'cloned' | 'repaired' | 'refused';
+export type AnswerKind = 'cloned' | 'repaired' | 'rebuilt' | 'refused';
 
 /** An answer of the pipeline. */
 export interface Answer {
@@ -25,7 +25,7 @@ export interface Answer {
   readonly heldMs: number;
   /** Tables in the clones: `schema.table` of the source. */
   readonly tables: readonly string[];
-  /** `repaired`: rows corrected. */
+  /** `repaired`: rows corrected; `rebuilt`: buckets corrected. */
   readonly rows: number;
 }
 

@@ -49,6 +49,13 @@ const RECONCILE_SETTINGS: Settings = {
   wait_end_of_query: 1,
 };
 
+/** Corrections become one part, which readers see as a whole: 48 bytes a bucket, so 4 GiB are 90 million of them. */
+const ONE_PART: Settings = {
+  max_insert_threads: 1,
+  min_insert_block_size_rows: 1_000_000_000,
+  min_insert_block_size_bytes: 4 * 2 ** 30,
+};
+
 /** Stands for NULL in keys that are compared: outside Int32 and outside every hour. */
 const NONE = '-9223372036854775808';
 
@@ -73,13 +80,40 @@ export async function reconcile(
   options: ReconcileOptions = {},
 ): Promise<number> {
   const scope = scopeOf(dirty);
-  if (scope === null) return 0;
+  return scope === null ? 0 : await correct(clickhouse, names, scope, options);
+}
+
+/**
+ * Makes the rollup of a month of events (all of them, when it is null) equal to the mirrors, in one step for readers:
+ * they see every bucket as it was, or every bucket right, and never an empty rollup. May be repeated.
+ *
+ * @param month `YYYYMM` in UTC, of the event; `none`: events without a time.
+ * @returns Buckets corrected.
+ * @throws {AppError} `CLICKHOUSE_FAILED`, `CLICKHOUSE_UNREACHABLE`.
+ */
+export async function rebuild(
+  clickhouse: ClickHouse,
+  names: Names,
+  month: string | null,
+  options: ReconcileOptions = {},
+): Promise<number> {
+  const conditions = month === null ? 'all' : monthConditions(month);
+  return await correct(clickhouse, names, { impressions: conditions, clicks: conditions }, options, ONE_PART);
+}
+
+async function correct(
+  clickhouse: ClickHouse,
+  names: Names,
+  scope: Scope,
+  options: ReconcileOptions,
+  others: Settings = {},
+): Promise<number> {
   const tag = options.tag ?? `millrace reconcile ${names.database}`;
   await endEarlier(clickhouse, tag, options);
   const sql =
     `INSERT INTO ${chIdent(names.database)}.campaign_hourly (campaign_id, hour, impressions, clicks, spend_cpc, spend_cpm)\n` +
     differencesSql(names, scope);
-  const settings = { ...RECONCILE_SETTINGS, log_comment: tag, max_query_size: sql.length + STATEMENT_BYTES };
+  const settings = { ...RECONCILE_SETTINGS, ...others, log_comment: tag, max_query_size: sql.length + STATEMENT_BYTES };
   return await clickhouse.command(sql, { settings, signal: options.signal });
 }
 
@@ -136,6 +170,15 @@ function conditions(buckets: readonly Bucket[], repriced: DirtyBuckets['repriced
     mirror: `(${pruning(buckets, repriced)}) AND (${at(mirrorHour)})`,
     rollup: at('intDiv(toUnixTimestamp64Second(hour), 3600)'),
   };
+}
+
+/** The events of a month, UTC. The hour of an event lies in the month in which the event lies. */
+function monthConditions(month: string): Conditions {
+  if (month === 'none') return { mirror: 'created_at IS NULL', rollup: 'hour IS NULL' };
+  const first = chLiteral(`${month.slice(0, 4)}-${month.slice(4)}-01`);
+  const within = (column: string): string =>
+    `${column} >= toDateTime64(${first}, 6, 'UTC') AND ${column} < addMonths(toDateTime64(${first}, 6, 'UTC'), 1)`;
+  return { mirror: within('created_at'), rollup: within('hour') };
 }
 
 /** Listed buckets. The list is one text literal: parsed a hundred times faster than as many SQL literals. */

@@ -5,6 +5,10 @@ import { decodeControl, encodeControl, parseSnapshot } from './control.ts';
 test('a message survives its way', () => {
   const message = { kind: 'snapshot', id: 'a', snapshot: '5:9:6,7' } as const;
   expect(decodeControl(Buffer.from(encodeControl(message)))).toEqual(message);
+  for (const month of [null, 'none', '202603', '190012']) {
+    const rebuild = { kind: 'rebuild', id: 'a', month } as const;
+    expect(decodeControl(Buffer.from(encodeControl(rebuild)))).toEqual(rebuild);
+  }
 });
 
 test.each([
@@ -17,6 +21,9 @@ test.each([
   '{"kind":"hold","id":"a"}',
   '{"kind":"snapshot","id":"a"}',
   '{"kind":"drop","id":"a"}',
+  '{"kind":"rebuild","id":"a"}',
+  '{"kind":"rebuild","id":"a","month":"202613"}',
+  '{"kind":"rebuild","id":"a","month":"2026-03"}',
 ])('%j is not a message of ours', (content) => {
   expect(decodeControl(Buffer.from(content))).toBeNull();
 });

@@ -5,6 +5,7 @@
  *   hold ─► the pipeline stops before the next transaction, and reads on
  *   snapshot ─► it applies what that snapshot sees, not more, and clones its tables
  *   repair ─► it reads the keys noted in the copy again
+ *   rebuild ─► it computes the rollup anew from the mirrors
  *   reconfigure ─► it prepares anew, with the tables and states as they are by then
  *
  * Answers lie in ClickHouse (destination/control.ts): both sides reach it, and no port is opened.
@@ -24,6 +25,8 @@ export type ControlMessage =
   | { readonly kind: 'snapshot'; readonly id: string; readonly snapshot: string }
   | { readonly kind: 'release'; readonly id: string }
   | { readonly kind: 'repair'; readonly id: string }
+  /** `month`: `YYYYMM` of the events (UTC), `none` for those without a time, null for all. */
+  | { readonly kind: 'rebuild'; readonly id: string; readonly month: string | null }
   /** The set of tables, or what is to be done with one, has changed in the copy's state: it is read anew. */
   | { readonly kind: 'reconfigure'; readonly id: string };
 
@@ -46,11 +49,17 @@ export function decodeControl(content: Buffer): ControlMessage | null {
 
 function isControl(message: unknown): message is ControlMessage {
   if (typeof message !== 'object' || message === null) return false;
-  const { kind, id, snapshot, maxMs } = message as Record<string, unknown>;
+  const { kind, id, snapshot, maxMs, month } = message as Record<string, unknown>;
   if (typeof id !== 'string') return false;
   if (kind === 'snapshot') return typeof snapshot === 'string';
   if (kind === 'hold') return typeof maxMs === 'number' && maxMs > 0;
+  if (kind === 'rebuild') return month === null || isMonth(month);
   return kind === 'release' || kind === 'repair' || kind === 'reconfigure';
+}
+
+/** True for `YYYYMM`, and for `none`: events without a time. */
+export function isMonth(value: unknown): value is string {
+  return typeof value === 'string' && /^(?:none|(?:19|2\d)\d\d(?:0[1-9]|1[0-2]))$/.test(value);
 }
 
 /** Which transactions a snapshot sees, by their 32-bit ids as the stream tells them. */

@@ -240,6 +240,9 @@ export class Accumulator implements ChangeSink {
     } else if (message.kind === 'repair') {
       this.cut();
       this.queue.push({ kind: 'repair', id: message.id });
+    } else if (message.kind === 'rebuild') {
+      this.cut();
+      this.queue.push({ kind: 'rebuild', id: message.id, month: message.month });
     } else if (message.kind === 'reconfigure') {
       this.end('it was asked for');
     } else if (barrier?.id === message.id) {

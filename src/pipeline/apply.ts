@@ -14,7 +14,7 @@ import { type Checkpoint, CLEAN, isClean, mergeDirty } from '../destination/chec
 import { insertPiece, LANDING_SETTINGS, type Patience, untilDone } from '../destination/landing.ts';
 import { lookupRows } from '../destination/lookup.ts';
 import { type PriceChange, priceEffect } from '../destination/prices.ts';
-import { type DirtyBuckets, reconcile, reloadPrices } from '../destination/rollups.ts';
+import { type DirtyBuckets, rebuild, reconcile, reloadPrices } from '../destination/rollups.ts';
 import { chIdent } from '../model/quote.ts';
 import { maxLsn, type Lsn } from '../model/lsn.ts';
 import { tableLabel } from '../model/table.ts';
@@ -125,6 +125,20 @@ export class Applier {
     failPoint('rollups-built');
     await this.#write({ ...this.state, rollupsLive: true, dirty: CLEAN, plannedLsn: this.#landedLsn + PLAN_BYTES });
     failPoint('rollups-stored');
+  }
+
+  /**
+   * Computes a rollup that is live anew from the mirrors. It needs no plan: a crash in the middle leaves buckets as
+   * they were or right, and the next writer ends the statement before it writes (fence.ts).
+   *
+   * @param month See model/control.ts.
+   * @returns Buckets corrected.
+   */
+  async rebuildRollups(month: string | null): Promise<number> {
+    const { clickhouse, names, fence } = this.#copy;
+    await this.#retry(() => reloadPrices(clickhouse, names));
+    const options = { signal: this.#patience.signal, tag: fence.tag('reconcile') };
+    return await this.#retry(() => rebuild(clickhouse, names, month, options));
   }
 
   /** Reconciles what a crash left in doubt, once the stream has passed it. */

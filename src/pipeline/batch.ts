@@ -61,8 +61,25 @@ export interface RepairWork {
   readonly id: string;
 }
 
+/** The rollup is to be computed anew, on request. */
+export interface RebuildWork {
+  readonly kind: 'rebuild';
+  /** The request. */
+  readonly id: string;
+  /** Month of the events, see model/control.ts; null: all. */
+  readonly month: string | null;
+}
+
+/** Requests whose turn comes in the queue. */
+export type RequestWork = Barrier | RepairWork | RebuildWork;
+
 /** What is taken from the queue, in order. */
-export type Work = Batch | TruncateWork | Barrier | RepairWork;
+export type Work = Batch | TruncateWork | RequestWork;
+
+/** True for what is served on request; the rest is applied. */
+export function isRequest(work: Work): work is RequestWork {
+  return work.kind === 'barrier' || work.kind === 'repair' || work.kind === 'rebuild';
+}
 
 /** Table batches that are not in use, by relation: their memory serves the next batch. */
 export class TableBatchPool {

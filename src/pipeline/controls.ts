@@ -1,4 +1,4 @@
-/** Serves requests of `millrace verify` in the loop, when their turn comes: clones at a position, repairs. */
+/** Serves requests of other commands in the loop, when their turn comes: clones at a position, repairs, a rollup computed anew. */
 import { type Answer, cloneDatabase, ControlStore } from '../destination/control.ts';
 import { AppError } from '../model/errors.ts';
 import { chIdent } from '../model/quote.ts';
@@ -6,7 +6,7 @@ import { tableLabel } from '../model/table.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Applier } from './apply.ts';
 import type { Barrier } from './barrier.ts';
-import type { RepairWork } from './batch.ts';
+import type { RebuildWork, RepairWork, RequestWork } from './batch.ts';
 import type { Copy } from './copy.ts';
 import type { Repairer } from './repair.ts';
 import type { TableLayout } from './layout.ts';
@@ -36,7 +36,7 @@ export class Controls {
   }
 
   /** Serves a request whose turn has come. Nothing of a transaction is open then. */
-  async serve(work: Barrier | RepairWork): Promise<void> {
+  async serve(work: RequestWork): Promise<void> {
     const { log } = this.#options;
     if (!(await this.#store.isOpen(work.id))) return log.debug({ id: work.id }, 'a request that nobody waits for');
     const answer = await this.#answer(work);
@@ -44,10 +44,11 @@ export class Controls {
     log.debug({ id: work.id, kind: answer.kind, reason: answer.reason, heldMs: answer.heldMs }, 'request answered');
   }
 
-  async #answer(work: Barrier | RepairWork): Promise<Answer> {
+  async #answer(work: RequestWork): Promise<Answer> {
     const reason = this.#options.unready();
     if (reason !== '') return { ...NOTHING, reason };
     if (work.kind === 'repair') return await this.#repair(work);
+    if (work.kind === 'rebuild') return await this.#rebuild(work);
     const answer = await this.#clone(work).catch(refusal);
     return typeof answer === 'string' ? { ...NOTHING, reason: answer } : answer;
   }
@@ -74,6 +75,17 @@ export class Controls {
     const { clickhouse, names } = this.#options.copy;
     const clone = `${chIdent(cloneDatabase(names))}.${chIdent(name)}`;
     await clickhouse.command(`CREATE TABLE ${clone} CLONE AS ${chIdent(names.database)}.${chIdent(name)}`);
+  }
+
+  /** Nothing else is written meanwhile: what is missing in the rollup by now is missing when the correction comes. */
+  async #rebuild({ month }: RebuildWork): Promise<Answer> {
+    const { applier, log } = this.#options;
+    const { rollupsLive, appliedLsn: lsn, appliedCommitTimeUs: commitTimeUs } = applier.state;
+    if (!rollupsLive) return { ...NOTHING, reason: 'there is no rollup, or it is not built yet' };
+    const startedAt = performance.now();
+    const rows = await applier.rebuildRollups(month);
+    log.info({ month, buckets: rows }, 'rollup computed anew on request');
+    return { ...NOTHING, kind: 'rebuilt', lsn, commitTimeUs, heldMs: performance.now() - startedAt, rows };
   }
 
   async #repair({ id }: RepairWork): Promise<Answer> {

@@ -15,7 +15,7 @@ import type { ReplicationStream } from '../source/stream.ts';
 import { Accumulator } from './accumulate.ts';
 import { awayForLong, isAway } from './away.ts';
 import type { Applier } from './apply.ts';
-import { TableBatchPool, type Work } from './batch.ts';
+import { isRequest, TableBatchPool, type Work } from './batch.ts';
 import { Controls } from './controls.ts';
 import { failPoint } from './fail-points.ts';
 import { Loader } from './load.ts';
@@ -269,7 +269,7 @@ export class Session {
   }
 
   async #apply(work: Work): Promise<void> {
-    if (work.kind === 'barrier' || work.kind === 'repair') return await this.#controls.serve(work);
+    if (isRequest(work)) return await this.#controls.serve(work);
     const hasMore = (): boolean => this.#accumulator.queue.length > 0 || this.#accumulator.isReady;
     await this.#pace.measure(work.kind === 'batch' ? work.changes : null, () => this.#applier.apply(work, hasMore));
     if (work.kind !== 'batch') return;

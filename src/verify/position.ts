@@ -6,12 +6,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from 'pg';
-import { type Answer, type ControlStore, REQUEST_TTL_S } from '../destination/control.ts';
-import { CONTROL_PREFIX, type ControlMessage, encodeControl } from '../model/control.ts';
+import type { Answer, ControlStore } from '../destination/control.ts';
 import { AppError } from '../model/errors.ts';
 import { formatLsn, type Lsn, parseLsn } from '../model/lsn.ts';
 import { pgRows } from '../source/connection.ts';
+import { type AskOptions, awaitAnswer, request, send } from './ask.ts';
 import type { Clones } from './clones.ts';
 import type { SourceReader } from './source-reader.ts';
 
@@ -29,23 +28,16 @@ export interface Position {
 }
 
 /** What a position is asked with. */
-export interface PositionOptions {
-  /** A session on the source itself, never on a standby: messages are written there. */
-  readonly control: Client;
-  readonly store: ControlStore;
+export interface PositionOptions extends AskOptions {
   readonly reader: SourceReader;
   /** The reader reads a standby: it must have replayed the request before its snapshot is taken. */
   readonly isStandby: boolean;
   readonly clones: Clones;
-  /** How long to wait for the pipeline, which may lag. */
-  readonly waitMs: number;
-  readonly signal: AbortSignal;
 }
 
 /** The pipeline goes on if the snapshot takes longer than that. */
 const HOLD_MAX_MS = 2_000;
 const MAX_ATTEMPTS = 10;
-const POLL_MS = 20;
 /** Between attempts: commits that overlapped have become visible by then. */
 const PAUSE_MS = 100;
 
@@ -98,25 +90,14 @@ async function ask(options: PositionOptions): Promise<Answer> {
  * @throws {AppError} `VERIFY_REFUSED`.
  */
 export async function requestRepair(
-  options: Omit<PositionOptions, 'reader' | 'isStandby' | 'clones'>,
+  options: AskOptions,
   repairs: Parameters<ControlStore['writeRepairs']>[1],
 ): Promise<number> {
-  const { control, store } = options;
   const id = randomUUID();
-  await store.writeRepairs(id, repairs);
-  await store.writeRequest(id, true);
-  try {
-    await send(control, { kind: 'repair', id });
-    const answer = await awaitAnswer(options, id);
-    if (answer.kind !== 'repaired') throw new AppError('VERIFY_REFUSED', `nothing was repaired: ${answer.reason}`);
-    return answer.rows;
-  } finally {
-    await store.writeRequest(id, false);
-  }
-}
-
-async function send(control: Client, message: ControlMessage): Promise<void> {
-  await pgRows(control, 'SELECT pg_logical_emit_message(true, $1, $2)', [CONTROL_PREFIX, encodeControl(message)]);
+  await options.store.writeRepairs(id, repairs);
+  const answer = await request({ kind: 'repair', id }, options);
+  if (answer.kind !== 'repaired') throw new AppError('VERIFY_REFUSED', `nothing was repaired: ${answer.reason}`);
+  return answer.rows;
 }
 
 /** Waits until a standby has replayed what is in the source's log by now. */
@@ -133,27 +114,5 @@ async function catchUp({ control, reader, isStandby, waitMs, signal }: PositionO
     if (performance.now() > deadline)
       throw new AppError('VERIFY_REFUSED', `the standby has not replayed ${formatLsn(wanted)} within ${waitMs} ms`);
     await sleep(5, undefined, { signal });
-  }
-}
-
-/** Polls for the answer; the request is kept open meanwhile. */
-async function awaitAnswer(
-  { store, waitMs, signal }: Pick<PositionOptions, 'store' | 'waitMs' | 'signal'>,
-  id: string,
-): Promise<Answer> {
-  const startedAt = performance.now();
-  let renewedAt = startedAt;
-  for (;;) {
-    const answer = await store.readAnswer(id);
-    if (answer !== null) return answer;
-    const now = performance.now();
-    if (now - startedAt > waitMs) {
-      throw new AppError('VERIFY_REFUSED', `the pipeline has not answered within ${Math.round(waitMs / 1000)} s`);
-    }
-    if (now - renewedAt > (REQUEST_TTL_S * 1000) / 3) {
-      await store.writeRequest(id, true);
-      renewedAt = now;
-    }
-    await sleep(POLL_MS, undefined, { signal });
   }
 }
