@@ -98,22 +98,31 @@ export async function rebuild(
   options: ReconcileOptions = {},
 ): Promise<number> {
   const conditions = month === null ? 'all' : monthConditions(month);
-  return await correct(clickhouse, names, { impressions: conditions, clicks: conditions }, options, ONE_PART);
+  return await correct(
+    clickhouse,
+    names,
+    { impressions: conditions, clicks: conditions },
+    { ...options, settings: ONE_PART },
+  );
 }
 
 async function correct(
   clickhouse: ClickHouse,
   names: Names,
   scope: Scope,
-  options: ReconcileOptions,
-  others: Settings = {},
+  options: ReconcileOptions & { readonly settings?: Settings },
 ): Promise<number> {
   const tag = options.tag ?? `millrace reconcile ${names.database}`;
   await endEarlier(clickhouse, tag, options);
   const sql =
     `INSERT INTO ${chIdent(names.database)}.campaign_hourly (campaign_id, hour, impressions, clicks, spend_cpc, spend_cpm)\n` +
     differencesSql(names, scope);
-  const settings = { ...RECONCILE_SETTINGS, ...others, log_comment: tag, max_query_size: sql.length + STATEMENT_BYTES };
+  const settings = {
+    ...RECONCILE_SETTINGS,
+    ...options.settings,
+    log_comment: tag,
+    max_query_size: sql.length + STATEMENT_BYTES,
+  };
   return await clickhouse.command(sql, { settings, signal: options.signal });
 }
 
