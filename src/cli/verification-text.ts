@@ -32,7 +32,7 @@ const DIFFERENCE_COLUMNS: readonly Column[] = [
 
 const VERDICTS: Readonly<Record<Verdict, string>> = {
   equal: 'equal',
-  partial: 'equal as far as compared; some tables were left out',
+  partial: 'equal as far as compared; some was left out',
   repaired: 'repaired: equal now',
   different: 'DIFFERENT',
   unproved: 'nothing could be compared',
@@ -53,13 +53,17 @@ export function verificationText(found: Verification): string {
 }
 
 function tableRow(table: TableVerification): Record<string, unknown> {
-  const { ranges, rangesCompared, differing, replaced, leftOut } = table;
+  const { ranges, rangesCompared, differing, replaced, leftOut, notCompared } = table;
+  const notes = [
+    replaced > 0 ? `${thousands(replaced)} values replaced by policy, as recorded` : '',
+    notCompared === '' ? '' : `not compared: ${notCompared}`,
+  ];
   if (leftOut !== null) return { table: table.table, note: `left out: ${leftOut}` };
   return {
     ...table,
     ...differing,
     compared: rangesCompared === ranges ? thousands(ranges) : `${thousands(rangesCompared)} of ${thousands(ranges)}`,
-    note: replaced > 0 ? `${thousands(replaced)} values replaced by policy, as recorded` : '',
+    note: notes.filter((note) => note !== '').join('; '),
   };
 }
 

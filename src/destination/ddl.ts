@@ -10,7 +10,7 @@
  */
 import type { Codec } from '../codec/column.ts';
 import { chIdent, chLiteral } from '../model/quote.ts';
-import type { SourceTable } from '../model/table.ts';
+import { onDeleteOf, type SourceTable } from '../model/table.ts';
 import { FENCE_CONSTRAINT } from './client.ts';
 
 /** The two databases of one copy. */
@@ -53,6 +53,9 @@ export function tableNames(names: Names, target: string, building = false): Tabl
 /** Columns of every mirror after those of the source. */
 const MIRROR_COLUMNS = ['`_version` UInt64 CODEC(T64, ZSTD(1))', '`_deleted` UInt8 CODEC(ZSTD(1))'];
 
+/** When a row ended in the source, where it stays (`onDelete: soft`); NULL: it has not. */
+const ENDED_COLUMN = { name: '`_deleted_at`', type: "Nullable(DateTime64(6, 'UTC'))" };
+
 /** Columns of every landing table after those of the source. */
 const LANDING_COLUMNS = ['`_version` UInt64', '`_deleted` UInt8', '`_sign` Int8', '`_raw` UInt8'];
 
@@ -79,11 +82,12 @@ export function createTableStatements(names: Names, table: SourceTable, codecs: 
   const compressed = typed.map((column, i) => {
     return `${column} CODEC(${table.columns[i]?.choice?.compression ?? codecs[i]?.compression})`;
   });
-  const list = columns.join(', ');
+  const ended = onDeleteOf(table) === 'soft' ? [ENDED_COLUMN] : [];
+  const list = [...columns, ...ended.map(({ name }) => name)].join(', ');
   return [
-    `CREATE TABLE IF NOT EXISTS ${at.mirror} (${[...compressed, ...MIRROR_COLUMNS, fenceConstraint(names)].join(', ')}) ` +
+    `CREATE TABLE IF NOT EXISTS ${at.mirror} (${[...compressed, ...ended.map(({ name, type }) => `${name} ${type} CODEC(ZSTD(1))`), ...MIRROR_COLUMNS, fenceConstraint(names)].join(', ')}) ` +
       engineOf(table),
-    `CREATE TABLE IF NOT EXISTS ${at.landing} (${[...typed, ...LANDING_COLUMNS].join(', ')}) ENGINE = Null`,
+    `CREATE TABLE IF NOT EXISTS ${at.landing} (${[...typed, ...ended.map(({ name, type }) => `${name} ${type}`), ...LANDING_COLUMNS].join(', ')}) ENGINE = Null`,
     `CREATE MATERIALIZED VIEW IF NOT EXISTS ${at.landingView} TO ${at.mirror} AS ` +
       `SELECT ${list}, _version, _deleted FROM ${at.landing} WHERE _raw = 1`,
     `CREATE VIEW IF NOT EXISTS ${at.current} AS SELECT ${list} FROM ${at.mirror} FINAL WHERE _deleted = 0`,

@@ -1,7 +1,7 @@
 /**
  * The shape of a source table, as the catalogue tells it, and of its copy.
  */
-import type { Mask, TableRule } from './table-rule.ts';
+import type { Mask, OnDelete, TableRule } from './table-rule.ts';
 
 /** A type behind all domains, as values of it travel. */
 export interface SourceType {
@@ -86,6 +86,11 @@ export interface SourceTable {
   readonly rule?: TableRule;
   /** Of a partitioned table those of its partitions that hold rows, by oid; left out for others. */
   readonly leaves?: readonly Leaf[];
+}
+
+/** What DELETE and TRUNCATE of the source do to the table's copy. */
+export function onDeleteOf({ rule }: Pick<SourceTable, 'rule'>): OnDelete {
+  return rule?.onDelete ?? 'mirror';
 }
 
 /** `schema.name`, for messages and state (not quoted for SQL: see `quoteTable`). */

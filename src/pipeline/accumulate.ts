@@ -9,7 +9,7 @@
 import { CONTROL_PREFIX, type ControlMessage, decodeControl, parseSnapshot } from '../model/control.ts';
 import { AppError, isAbort } from '../model/errors.ts';
 import { formatLsn, type Lsn } from '../model/lsn.ts';
-import { tableLabel } from '../model/table.ts';
+import { onDeleteOf, tableLabel } from '../model/table.ts';
 import type {
   ChangeSink,
   DeleteTuple,
@@ -47,6 +47,8 @@ export interface AccumulatorOptions {
   readonly leaves: KnownLeaves;
   /** The stream names a partition, by oid, that is not known: behind this nothing is taken. */
   readonly onStrangeLeaf: (root: TableLayout, oid: number) => void;
+  /** Told of what the source deletes of a table whose copy keeps everything. */
+  readonly onKept: (layout: TableLayout, what: 'DELETE' | 'TRUNCATE') => void;
   /** The tables are no more what this session was prepared for: called once, behind the last change that is taken. */
   readonly reconfigure: (why: string) => void;
 }
@@ -209,13 +211,16 @@ export class Accumulator implements ChangeSink {
   delete(oid: number, position: WalPosition, bytes: Buffer, tuple: DeleteTuple): void {
     const table = this.#tableOf(oid);
     if (table === null) return;
+    if (onDeleteOf(table.layout.table) === 'keep') return this.#options.onKept(table.layout, 'DELETE');
     this.#guard(table, position, () => table.delete(this.#version(table, position), bytes, tuple, this.#commitTimeUs));
   }
 
   truncate(oids: readonly number[], position: WalPosition): void {
     if (this.#skips || this.#transaction === null) return;
     const layouts = oids.map((oid) => (this.#quarantined.has(oid) ? undefined : this.#options.layouts.get(oid)));
-    const tables = layouts.filter((layout) => layout !== undefined).filter((layout) => !this.#isSeenByLoad(layout));
+    const followed = layouts.filter((layout) => layout !== undefined).filter((layout) => !this.#isSeenByLoad(layout));
+    const tables = followed.filter(({ table }) => onDeleteOf(table) !== 'keep');
+    for (const layout of followed) if (!tables.includes(layout)) this.#options.onKept(layout, 'TRUNCATE');
     if (tables.length === 0) return;
     this.cut();
     const version = this.#versions.next(position);

@@ -17,7 +17,7 @@ import { type PriceChange, priceEffect } from '../destination/prices.ts';
 import { type DirtyBuckets, rebuild, reconcile, reloadPrices } from '../destination/rollups.ts';
 import { chIdent } from '../model/quote.ts';
 import { maxLsn, type Lsn } from '../model/lsn.ts';
-import { tableLabel } from '../model/table.ts';
+import { onDeleteOf, tableLabel } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import type { Batch, TruncateWork } from './batch.ts';
 import { bucketsOf, hourOf } from './dirty.ts';
@@ -309,7 +309,8 @@ export class Applier {
         await this.#retry(() => this.#endHistory(layout.table.target, work));
         failPoint('history-ended');
       }
-      await this.#retry(() => this.#empty(layout));
+      const isSoft = onDeleteOf(layout.table) === 'soft';
+      await this.#retry(() => (isSoft ? this.#endAll(layout, work) : this.#empty(layout)));
     }
     failPoint('truncated');
     if (rollupsLive) await this.#reconcile({ ...CLEAN, all: true });
@@ -327,6 +328,21 @@ export class Applier {
       signal: this.#patience.signal,
       settings: { ...fence.settings('truncate'), mutations_sync: 1 },
     });
+  }
+
+  /** Every row of the mirror that has not ended does so at the TRUNCATE, and stays. May be repeated. */
+  async #endAll(layout: TableLayout, work: TruncateWork): Promise<void> {
+    const { clickhouse, names, fence } = this.#copy;
+    const { mirror } = layoutNames(names, layout);
+    await clickhouse.command(
+      `INSERT INTO ${mirror} SELECT * REPLACE({lsn:UInt64} AS _version, fromUnixTimestamp64Micro({us:Int64}, 'UTC') AS _deleted_at)
+       FROM (SELECT * FROM ${mirror} FINAL WHERE _deleted = 0 AND _deleted_at IS NULL AND _version <= {lsn:UInt64})`,
+      {
+        params: { lsn: String(work.lsn), us: String(work.commitTimeUs) },
+        settings: fence.settings('truncate'),
+        signal: this.#patience.signal,
+      },
+    );
   }
 
   /**

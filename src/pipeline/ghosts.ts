@@ -5,6 +5,7 @@
 import { type Patience, untilDone } from '../destination/landing.ts';
 import type { TableState } from '../destination/table-state.ts';
 import { chIdent } from '../model/quote.ts';
+import { onDeleteOf } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import { type TableLayout, layoutNames } from './layout.ts';
 
@@ -14,10 +15,14 @@ export async function endGhosts(
   layout: TableLayout,
   { state, patience }: { state: TableState; patience: Patience },
 ): Promise<void> {
-  if (state.baseVersion === 0n) return;
+  const policy = onDeleteOf(layout.table);
+  if (state.baseVersion === 0n || policy === 'keep') return;
   const { mirror } = layoutNames(copy.names, layout);
   const ghosts = `(SELECT * FROM ${mirror} FINAL WHERE _deleted = 0 AND _version < {base:UInt64})`;
-  const ended = 'SELECT * REPLACE({base:UInt64} AS _version, 1 AS _deleted)';
+  const ended =
+    policy === 'soft'
+      ? "SELECT * REPLACE({base:UInt64} AS _version, ifNull(_deleted_at, fromUnixTimestamp64Micro({us:Int64}, 'UTC')) AS _deleted_at)"
+      : 'SELECT * REPLACE({base:UInt64} AS _version, 1 AS _deleted)';
   const insert = async (sql: string): Promise<void> => {
     const params = { base: String(state.baseVersion), us: String(state.baseTimeUs) };
     const options = { params, settings: copy.fence.settings('resync'), signal: patience.signal };

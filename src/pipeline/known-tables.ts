@@ -39,7 +39,7 @@ export async function shapeFault(copy: Copy, layout: TableLayout, adSchema: bool
   const { table, codecs } = layout;
   const found = await copy.clickhouse.rows<{ name: string; type: string }>(
     `SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {target:String}
-       AND name NOT IN ('_version', '_deleted') ORDER BY position`,
+       AND name NOT IN ('_version', '_deleted', '_deleted_at') ORDER BY position`,
     { params: { database: copy.names.database, target: table.target } },
   );
   if (found.length === 0) return null;

@@ -18,6 +18,8 @@ interface Loss {
   values: number;
 }
 
+type Counted = Omit<UnfitValue, 'action'> & { readonly action: UnfitValue['action'] | 'keep' };
+
 /** Counts values that did not fit. */
 export class Ledger {
   readonly #copy: Copy;
@@ -43,6 +45,11 @@ export class Ledger {
     });
   }
 
+  /** Counts what the source has deleted and the copy keeps. */
+  countKept(layout: TableLayout, what: 'DELETE' | 'TRUNCATE'): void {
+    this.#count(tableLabel(layout.table), '', { text: what, reason: `${what} in the source`, action: 'keep' });
+  }
+
   /** Stores what was counted since. */
   async store(patience: Patience): Promise<void> {
     if (this.#losses.size === 0) return;
@@ -55,7 +62,7 @@ export class Ledger {
     await untilDone(() => this.#copy.clickhouse.insert(sql, body, { signal: patience.signal, settings }), patience);
   }
 
-  #count(table: string, column: string, value: UnfitValue): void {
+  #count(table: string, column: string, value: Counted): void {
     const key = `${table}/${column}/${value.reason}/${value.action}`;
     const loss = this.#losses.get(key);
     if (loss === undefined)

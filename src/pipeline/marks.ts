@@ -12,6 +12,8 @@ export interface Mark {
   readonly deleted: 0 | 1;
   /** −1 takes an old state out of the rollup, +1 puts a new one in, 0 touches no rollup. */
   readonly sign: -1 | 0 | 1;
+  /** 1: the row is gone in the source at its commit time, and stays in the copy (`_deleted_at`). */
+  readonly ended?: 1;
 }
 
 /** A live row outside of rollups. */
@@ -23,6 +25,9 @@ export const RETRACTED: Mark = { raw: 0, deleted: 0, sign: -1 };
 /** A row that is gone. */
 export const TOMBSTONE: Mark = { raw: 1, deleted: 1, sign: 0 };
 
+/** A row that is gone in the source, and stays. */
+export const ENDED: Mark = { raw: 1, deleted: 0, sign: 0, ended: 1 };
+
 /** The marks of a batch's rows, one entry per row in each array. */
 export class MarkColumns {
   /** Versions as pairs of little-endian words (lo, hi): a UInt64 in memory. */
@@ -30,6 +35,8 @@ export class MarkColumns {
   #deleted = new Uint8Array(1024);
   #sign = new Int8Array(1024);
   #raw = new Uint8Array(1024);
+  /** 0 where the row has ended: the NULL map of `_deleted_at`. */
+  #lasts = new Uint8Array(1024);
   #committedAtUs = new BigInt64Array(1024);
   #rows = 0;
 
@@ -46,6 +53,7 @@ export class MarkColumns {
     this.#deleted[row] = mark.deleted;
     this.#sign[row] = mark.sign;
     this.#raw[row] = mark.raw;
+    this.#lasts[row] = mark.ended === 1 ? 0 : 1;
     this.#committedAtUs[row] = committedAtUs;
   }
 
@@ -76,12 +84,23 @@ export class MarkColumns {
     this.#sign[row] = 0;
   }
 
+  /** Makes an ended row a tombstone: what it was is not known. */
+  entomb(row: number): void {
+    this.#deleted[row] = 1;
+    this.#lasts[row] = 1;
+  }
+
+  /** Whether the row is gone in the source, and stays. */
+  isEnded(row: number): boolean {
+    return this.#lasts[row] === 0;
+  }
+
   clear(): void {
     this.#rows = 0;
   }
 
   /** The columns in Native form; views, valid until the next change. `signed` false sends all signs as 0. */
-  columns(options: { signed: boolean; history: boolean }): NamedBlockColumn[] {
+  columns(options: { signed: boolean; history: boolean; soft?: boolean }): NamedBlockColumn[] {
     const rows = this.#rows;
     const sign = options.signed ? this.#sign.subarray(0, rows) : new Int8Array(rows);
     const columns = [
@@ -90,15 +109,25 @@ export class MarkColumns {
       fixed('_sign', 'Int8', sign, rows),
       fixed('_raw', 'UInt8', this.#raw.subarray(0, rows), rows),
     ];
+    if (options.soft === true) columns.push(this.#endedAt());
     if (options.history)
       columns.push(fixed('_committed_at', "DateTime64(6, 'UTC')", this.#committedAtUs.subarray(0, rows), rows));
     return columns;
+  }
+
+  #endedAt(): NamedBlockColumn {
+    const rows = this.#rows;
+    const times = this.#committedAtUs.subarray(0, rows);
+    const bytes = new Uint8Array(times.buffer, times.byteOffset, times.byteLength);
+    const encode = (parts: Uint8Array[]): void => void parts.push(this.#lasts.subarray(0, rows), bytes);
+    return { name: '_deleted_at', column: { clickhouseType: "Nullable(DateTime64(6, 'UTC'))", length: rows, encode } };
   }
 
   #grow(): void {
     this.#version = copied(new Uint32Array(this.#version.length * 2), this.#version);
     this.#deleted = copied(new Uint8Array(this.#deleted.length * 2), this.#deleted);
     this.#sign = copied(new Int8Array(this.#sign.length * 2), this.#sign);
+    this.#lasts = copied(new Uint8Array(this.#lasts.length * 2), this.#lasts);
     this.#raw = copied(new Uint8Array(this.#raw.length * 2), this.#raw);
     this.#committedAtUs = copied(new BigInt64Array(this.#committedAtUs.length * 2), this.#committedAtUs);
   }

@@ -120,6 +120,7 @@ export class Session {
       quarantine: (layout, error) => this.#quarantine(layout, error),
       leaves: new KnownLeaves(layouts, prepared.states),
       onStrangeLeaf: ({ table }, oid) => this.#store(this.#loader.noteLeaf(table, oid)),
+      onKept: (layout, what) => this.#ledger.countKept(layout, what),
       reconfigure: (why) => this.#onReconfigure(why),
     });
     for (const layout of layouts) {

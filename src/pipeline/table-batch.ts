@@ -14,11 +14,11 @@
 import type { ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
 import type { NamedBlockColumn } from '../codec/native.ts';
 import { AppError } from '../model/errors.ts';
-import { tableLabel } from '../model/table.ts';
+import { onDeleteOf, tableLabel } from '../model/table.ts';
 import type { DeleteTuple, UpdateTuples, WalPosition } from '../source/changes.ts';
 import { TUPLE_NULL, TUPLE_TEXT, TUPLE_UNCHANGED, TupleReader } from '../source/tuple.ts';
 import { codecAt, openColumns, policyAt, type TableLayout } from './layout.ts';
-import { ADDED, type Mark, MarkColumns, PLAIN, RETRACTED, TOMBSTONE } from './marks.ts';
+import { ADDED, ENDED, type Mark, MarkColumns, PLAIN, RETRACTED, TOMBSTONE } from './marks.ts';
 
 /**
  * How a batch treats rollups:
@@ -128,7 +128,8 @@ export class TableBatch {
     this.#readOld(bytes, tuple.oldTuple, tuple.oldKind);
     const key = this.#keyOf(this.#old, 0);
     if (this.#tracks) this.#takeOut(key, position, tuple.oldKind, null);
-    this.#tombstone(key, position, committedAtUs);
+    if (onDeleteOf(this.layout.table) === 'soft') this.#end(key, tuple.oldKind, position, committedAtUs);
+    else this.#tombstone(key, position, committedAtUs);
   }
 
   /**
@@ -152,7 +153,14 @@ export class TableBatch {
   /** The landing block's columns. Views, valid until the next change of the batch. */
   encode(): NamedBlockColumn[] {
     const named = this.layout.table.columns.map((column, i) => ({ name: column.name, column: at(this.columns, i) }));
-    return [...named, ...this.marks.columns({ signed: this.mode === 'deltas', history: this.layout.history })];
+    return [
+      ...named,
+      ...this.marks.columns({
+        signed: this.mode === 'deltas',
+        history: this.layout.history,
+        soft: onDeleteOf(this.layout.table) === 'soft',
+      }),
+    ];
   }
 
   /** Empties it for the next batch; the memory is kept. */
@@ -276,6 +284,23 @@ export class TableBatch {
     this.#index?.set(key, GONE);
   }
 
+  /** The row as it was, with the time of its end: what was not sent of it is filled in like values that did not change. */
+  #end(key: Key, oldKind: 'K' | 'O', position: WalPosition, committedAtUs: bigint): void {
+    const row = this.marks.rows;
+    const gapsBefore = this.#gaps.length;
+    for (let i = 0; i < this.columns.length; i++) {
+      const column = this.columns[i] as ColumnBuffer;
+      if (oldKind === 'O' || this.layout.table.key.includes(i)) column.appendFrom(at(this.#old, i), 0);
+      else {
+        column.appendFiller();
+        this.#gaps.push({ row, column: i, baseRow: -1, key });
+      }
+    }
+    this.#mark(ENDED, position, committedAtUs);
+    this.#settleGaps(gapsBefore, key, { columns: this.#old, row: 0 });
+    this.#index?.set(key, row);
+  }
+
   /** Reads an old tuple into the scratch row: all of it (`O`), or its key (`K`; the rest was not sent). */
   #readOld(bytes: Buffer, start: number, oldKind: 'K' | 'O'): void {
     const reader = this.#reader;
@@ -323,6 +348,11 @@ export class TableBatch {
       this.columns[column] = filled;
     }
     this.#gaps = [];
+    // A row that ended before the copy had it was never in it.
+    for (const row of [...incomplete.keys()].filter((r) => this.marks.isEnded(r))) {
+      this.marks.entomb(row);
+      incomplete.delete(row);
+    }
     for (const row of incomplete.keys()) this.marks.silence(row);
     return [...incomplete].map(([row, key]) => ({ row, key }));
   }

@@ -1,5 +1,4 @@
 /** Compares rows one by one, by key and hash: which are missing, too many, different. */
-import { chIdent } from '../model/quote.ts';
 import type { TextRow } from '../source/connection.ts';
 import type { Comparison } from './comparison.ts';
 import { copyByKey, type KeyText, sourceByKey } from './rows-by-key.ts';
@@ -52,10 +51,10 @@ export async function collectDifferences(
     });
     const copy = await comparison.clones.rows<Record<string, string | null>>(
       `SELECT ${keyedSelect(plan, 'copy')} FROM ${comparison.clones.table(plan.table.target)} FINAL
-       WHERE ${chIdent('_deleted')} = 0 AND ${sliceCondition(plan, slice).copy}`,
+       WHERE ${plan.live} AND ${sliceCondition(plan, slice).copy}`,
       comparison.signal,
     );
-    for (const difference of compareRows(source, copy)) {
+    for (const difference of differencesOf(plan, source, copy)) {
       counts[difference.kind] += 1;
       if (kept.length < KEPT_KEYS) kept.push(difference);
     }
@@ -72,7 +71,16 @@ export async function recheckRows(
   const { plan } = state;
   const source = await sourceByKey(comparison.reader, state, keys, keyedSelect(plan, 'source'));
   const copy = await copyByKey({ ...comparison, plan }, keys, keyedSelect(plan, 'copy'), 'live');
-  return compareRows(source, copy);
+  return differencesOf(plan, source, copy);
+}
+
+/** What must not be: rows that the copy keeps may be. */
+function differencesOf(
+  { keepsMore }: TablePlan,
+  source: readonly KeyedRow[],
+  copy: readonly KeyedRow[],
+): RowDifference[] {
+  return compareRows(source, copy).filter(({ kind }) => !(keepsMore && kind === 'extra'));
 }
 
 /** Match, hash and key parts of a row. */

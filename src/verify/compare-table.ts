@@ -2,7 +2,6 @@
  * Compares one table of the source with its clone: sums over ranges, then over smaller ranges where they differ, then
  * row by row.
  */
-import { chIdent } from '../model/quote.ts';
 import type { Comparison } from './comparison.ts';
 import { collectDifferences, type FoundKeys } from './compare-rows.ts';
 import { RANGE_ROWS, readSource, type SourceTableState } from './source-table.ts';
@@ -165,7 +164,7 @@ async function copySums(
     sums,
     await clones.rows(
       `SELECT toString(${bucketSql(plan, shift).copy}) AS bucket, count() AS rows, toString(sum(toUInt128(${options.hash}))) AS sum
-       FROM ${clones.table(plan.table.target)} FINAL WHERE ${chIdent('_deleted')} = 0${where} GROUP BY bucket`,
+       FROM ${clones.table(plan.table.target)} FINAL WHERE ${plan.live}${where} GROUP BY bucket`,
       signal,
     ),
   );

@@ -67,7 +67,7 @@ export async function copyByKey(
   const names = plan.key.map(({ column }) => chIdent(column.name)).join(', ');
   const mirror = clones.table(plan.table.target);
   const sql = {
-    live: (where: string) => `SELECT ${select} FROM ${mirror} FINAL WHERE _deleted = 0 AND ${where}`,
+    live: (where: string) => `SELECT ${select} FROM ${mirror} FINAL WHERE ${plan.live} AND ${where}`,
     newest: (where: string) =>
       `SELECT ${select} FROM ${mirror} WHERE ${where} ORDER BY _version DESC LIMIT 1 BY ${names}`,
     history: (where: string) =>

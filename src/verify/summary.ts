@@ -48,7 +48,7 @@ export function summarize(findings: Findings): Verification {
 }
 
 function tablesOf({ chosen, examination, position, suspects }: Findings): TableVerification[] {
-  const compared = chosen.plans.map(({ label }) => {
+  const compared = chosen.plans.map(({ label, notCompared }) => {
     const outcome = examination.outcomes.get(label);
     const left = suspects.tables.find(({ state }) => state.plan.label === label);
     const state = examination.suspects.tables.find((table) => table.state.plan.label === label)?.state;
@@ -59,6 +59,7 @@ function tablesOf({ chosen, examination, position, suspects }: Findings): TableV
     const { found: _, ...figures } = outcome;
     return {
       ...leftOutTable(label, null),
+      notCompared,
       ...figures,
       bytes: state?.bytes ?? 0,
       differing: confirmedCounts(outcome, left?.rows ?? []),
@@ -81,6 +82,7 @@ function leftOutTable(table: string, leftOut: string | null): TableVerification 
     replaced: 0,
     history: 0,
     ahead: 0,
+    notCompared: '',
   };
   return { table, leftOut, ...figures, differing };
 }
@@ -106,5 +108,6 @@ function verdictOf(
   const compared = tables.filter(({ leftOut }) => leftOut === null);
   if (compared.length === 0) return 'unproved';
   if (left.repaired > 0) return 'repaired';
-  return compared.length < tables.length || (rollup?.leftOut ?? null) !== null ? 'partial' : 'equal';
+  const isWhole = compared.every(({ notCompared }) => notCompared === '');
+  return !isWhole || compared.length < tables.length || (rollup?.leftOut ?? null) !== null ? 'partial' : 'equal';
 }

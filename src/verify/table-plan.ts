@@ -14,7 +14,7 @@ import {
   type UnfitAction,
 } from '../codec/canonical.ts';
 import { chIdent, pgIdent } from '../model/quote.ts';
-import { type SourceTable, tableLabel } from '../model/table.ts';
+import { onDeleteOf, type SourceTable, tableLabel } from '../model/table.ts';
 
 /** SQL of the same thing in both engines. */
 export interface BothSql {
@@ -38,6 +38,12 @@ export interface TablePlan {
   readonly coordinate: BothSql;
   /** The coordinate is the first key column: ranges can be read through the primary key. */
   readonly byKey: boolean;
+  /** Condition on rows of the mirror: they are there, and the source should have them. */
+  readonly live: string;
+  /** Rows that the source does not have are right: the copy keeps what the source deletes. */
+  readonly keepsMore: boolean;
+  /** What of the table is not compared, in words; empty: nothing. */
+  readonly notCompared: string;
   /** Rows that have values which the copy holds something else for: PostgreSQL, a number. */
   readonly replaced: string;
 }
@@ -66,6 +72,9 @@ export function planTable(table: SourceTable, action: UnfitAction, encoding: Sou
       ? { source: `${pgIdent(first.name)}::bigint`, copy: `toInt64(${chIdent(first.name)})` }
       : signed(hashForm(rowForm(key, encoding), encoding)),
     byKey,
+    live: onDeleteOf(table) === 'soft' ? '_deleted = 0 AND _deleted_at IS NULL' : '_deleted = 0',
+    keepsMore: onDeleteOf(table) === 'keep',
+    notCompared: onDeleteOf(table) === 'keep' ? 'rows that the source has no more' : '',
     replaced: replaced.length === 0 ? '0' : replaced.map((sql) => `count(*) FILTER (WHERE ${sql})`).join(' + '),
   };
 }

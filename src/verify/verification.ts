@@ -5,7 +5,7 @@ import type { Difference } from './difference.ts';
 
 /**
  * - `equal`: everything was compared and is equal
- * - `partial`: what was compared is equal; some tables were left out
+ * - `partial`: what was compared is equal; some tables, or some of them, were left out
  * - `repaired`: there were differences, and none is left
  * - `different`: there are differences
  * - `unproved`: nothing could be compared
@@ -18,6 +18,8 @@ export interface TableVerification {
   readonly table: string;
   /** Why it was not compared; null when it was, and then the figures below count. */
   readonly leftOut: string | null;
+  /** What of it was not compared, because the copy is not meant to be equal there; empty: everything was. */
+  readonly notCompared: string;
   readonly sourceRows: number;
   readonly copyRows: number;
   readonly ranges: number;
