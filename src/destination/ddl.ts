@@ -70,13 +70,26 @@ export function fenceConstraint(names: Names): string {
   return `CONSTRAINT ${FENCE_CONSTRAINT} CHECK ${epoch} > 0 AND ${current} = ${epoch}`;
 }
 
+/** Which mirror of a table is made. */
+export interface MirrorBuild {
+  /** The one beside the one that is read: the view that people query is left as it is. */
+  readonly building: boolean;
+  /** What the mirror says of itself (mirrors.ts). */
+  readonly comment: string;
+}
+
 /**
  * The statements that create a table's objects; each may be repeated.
  *
  * @param codecs One per column of the table.
  */
-export function createTableStatements(names: Names, table: SourceTable, codecs: readonly Codec[]): string[] {
-  const at = tableNames(names, table.target);
+export function createTableStatements(
+  names: Names,
+  table: SourceTable,
+  codecs: readonly Codec[],
+  { building, comment }: MirrorBuild = { building: false, comment: '' },
+): string[] {
+  const at = tableNames(names, table.target, building);
   const columns = table.columns.map((column) => chIdent(column.name));
   const typed = table.columns.map((_, i) => `${columns[i]} ${codecs[i]?.clickhouseType}`);
   const compressed = typed.map((column, i) => {
@@ -86,11 +99,11 @@ export function createTableStatements(names: Names, table: SourceTable, codecs: 
   const list = [...columns, ...ended.map(({ name }) => name)].join(', ');
   return [
     `CREATE TABLE IF NOT EXISTS ${at.mirror} (${[...compressed, ...ended.map(({ name, type }) => `${name} ${type} CODEC(ZSTD(1))`), ...MIRROR_COLUMNS, fenceConstraint(names)].join(', ')}) ` +
-      engineOf(table),
+      `${engineOf(table)}${comment === '' ? '' : ` COMMENT ${chLiteral(comment)}`}`,
     `CREATE TABLE IF NOT EXISTS ${at.landing} (${[...typed, ...ended.map(({ name, type }) => `${name} ${type}`), ...LANDING_COLUMNS].join(', ')}) ENGINE = Null`,
     `CREATE MATERIALIZED VIEW IF NOT EXISTS ${at.landingView} TO ${at.mirror} AS ` +
       `SELECT ${list}, _version, _deleted FROM ${at.landing} WHERE _raw = 1`,
-    `CREATE VIEW IF NOT EXISTS ${at.current} AS SELECT ${list} FROM ${at.mirror} FINAL WHERE _deleted = 0`,
+    ...(building ? [] : [`CREATE VIEW IF NOT EXISTS ${currentView(at.current, at.mirror, table)}`]),
   ];
 }
 
@@ -109,4 +122,11 @@ function engineOf({ columns, key, rule }: SourceTable): string {
 
 function settingLiteral(value: string | number | boolean): string {
   return typeof value === 'string' ? chLiteral(value) : String(Number(value));
+}
+
+/** Name and query of the view that people query: what follows `CREATE OR REPLACE VIEW`. */
+export function currentView(view: string, mirror: string, table: SourceTable): string {
+  const ended = onDeleteOf(table) === 'soft' ? [ENDED_COLUMN.name] : [];
+  const list = [...table.columns.map((column) => chIdent(column.name)), ...ended].join(', ');
+  return `${view} AS SELECT ${list} FROM ${mirror} FINAL WHERE _deleted = 0`;
 }

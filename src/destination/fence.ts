@@ -130,9 +130,9 @@ export class Fence {
       { params: { internal: ` ${this.#names.internal}`, pipeline: this.#pipeline, epoch: String(this.#epoch) } },
     );
     await this.#clickhouse.command(
-      `KILL MUTATION WHERE database = {database:String} AND NOT is_done AND position(command, {current:String}) > 0
+      `KILL MUTATION WHERE database IN ({database:String}, {internal:String}) AND NOT is_done AND position(command, {current:String}) > 0
          AND position(command, {own:String}) = 0 SYNC`,
-      { params: { database: this.#names.database, current: this.#current, own: this.condition } },
+      { params: { ...this.#names, current: this.#current, own: this.condition } },
     );
   }
 

@@ -18,6 +18,7 @@ const ALWAYS_NEEDED = new Set([
   'V10__resync.sql',
   'V11__table_identity.sql',
   'V13__partitions.sql',
+  'V15__table_requests.sql',
 ]);
 
 /** What the files are told. */

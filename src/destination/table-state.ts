@@ -6,7 +6,7 @@ import { formatMicros, parseMicros } from '../model/instant.ts';
 import { type Lsn, NO_LSN } from '../model/lsn.ts';
 import { chIdent } from '../model/quote.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
-import type { ClickHouse } from './client.ts';
+import type { ClickHouse, Settings } from './client.ts';
 import type { Names } from './ddl.ts';
 import type { Fence } from './fence.ts';
 import { AppError } from '../model/errors.ts';
@@ -30,6 +30,9 @@ export type TablePhase =
   | 'excluded'
   | 'dropped';
 
+/** Phase of a row that says that there is no state under this name any more: rows are never deleted. */
+const FORGOTTEN = 'forgotten';
+
 /** False in the phases in which changes of a table are left out until somebody acts. */
 export function isFollowed(phase: TablePhase): boolean {
   return phase === 'waiting' || phase === 'loading' || phase === 'catching_up' || phase === 'live';
@@ -47,11 +50,17 @@ export interface TableState {
   readonly leaves: string;
   /** JSON: file and columns of the table when its mirror was last brought into line; empty: not known. */
   readonly shape: string;
+  /** Whether somebody has added or removed it by hand, whatever the configuration says. */
+  readonly chosen: '' | 'added' | 'removed';
+  /** Identity of the publication, and of the table in it, when it was last brought into line; empty: not known. */
+  readonly published: string;
   readonly phase: TablePhase;
   /** Rises when the load starts over. */
   readonly generation: number;
   /** Whether rows go to a mirror beside the one that is read, until it is live and takes its place. */
   readonly building: boolean;
+  /** Names the mirror that is built: the source's WAL position when it was asked for; 0: the first one. */
+  readonly build: Lsn;
   /** Changes committed before this position are left out: the load sees them. */
   readonly fromLsn: Lsn;
   /** Version of the rows that are loaded: 0 at first, the start of the slot at a resync. */
@@ -76,9 +85,12 @@ export function newTableState(table: SourceTable): TableState {
     oid: table.oid,
     shape: '',
     leaves: '',
+    chosen: '',
+    published: '',
     phase: 'waiting',
     generation: 1,
     building: false,
+    build: NO_LSN,
     fromLsn: NO_LSN,
     baseVersion: NO_LSN,
     baseTimeUs: 0n,
@@ -135,13 +147,17 @@ export class TableStateStore {
     for (const row of rows) {
       const seq = BigInt(row['seq'] ?? 0);
       if (seq > this.#seq) this.#seq = seq;
+      if (row['phase'] === FORGOTTEN) continue;
       states.set(String(row['table']), {
         table: String(row['table']),
         target: String(row['target']),
         oid: Number(row['oid'] ?? 0),
         shape: String(row['shape'] ?? ''),
         leaves: String(row['leaves'] ?? ''),
+        chosen: String(row['chosen'] ?? '') as TableState['chosen'],
+        published: String(row['published'] ?? ''),
         building: row['building'] === true,
+        build: BigInt(row['build'] ?? 0),
         fromLsn: BigInt(row['from_lsn'] ?? 0),
         phase: String(row['phase']) as TablePhase,
         generation: Number(row['generation']),
@@ -157,6 +173,26 @@ export class TableStateStore {
     return states;
   }
 
+  /** Forgets the state of a table, and all of its loads that is known under this name. */
+  async forget(state: TableState): Promise<void> {
+    await this.writeTable({ ...state, phase: FORGOTTEN as TablePhase, reason: '' });
+  }
+
+  /** What is known of a table's load is known of another name from here on. May be repeated. */
+  async rename(from: TableState, to: TableState): Promise<void> {
+    for (const table of ['chunks', 'incomplete']) {
+      await this.#clickhouse.command(
+        `INSERT INTO ${this.#internal}.${table} SELECT * REPLACE({to:String} AS table) FROM ${this.#internal}.${table} FINAL
+         WHERE pipeline = {pipeline:String} AND table = {from:String} AND generation = {generation:UInt32}`,
+        {
+          params: { pipeline: this.#pipeline, from: from.table, to: to.table, generation: from.generation },
+          settings: this.#settings(table),
+        },
+      );
+    }
+    await this.writeTable(to);
+  }
+
   /** Writes a table's state; durable when it returns. */
   async writeTable(state: TableState, signal?: AbortSignal): Promise<void> {
     this.#seq += 1n;
@@ -170,10 +206,13 @@ export class TableStateStore {
           oid: state.oid,
           shape: state.shape,
           leaves: state.leaves,
+          chosen: state.chosen,
+          published: state.published,
           seq: String(this.#seq),
           phase: state.phase,
           generation: state.generation,
           building: state.building ? 1 : 0,
+          build: String(state.build),
           from_lsn: String(state.fromLsn),
           base_version: String(state.baseVersion),
           base_time: formatMicros(state.baseTimeUs),
@@ -260,12 +299,16 @@ export class TableStateStore {
   async #insert(table: string, rows: readonly Record<string, string | number>[], signal?: AbortSignal): Promise<void> {
     const first = rows[0];
     if (first === undefined) return;
-    if (this.#fence === null) throw new AppError('INTERNAL', `a reader of the states is asked to write ${table}`);
     const body = Buffer.from(rows.map((row) => JSON.stringify(row)).join('\n'));
     await this.#clickhouse.insert(
       `INSERT INTO ${this.#internal}.${table} (${Object.keys(first).join(', ')}) FORMAT JSONEachRow`,
       [body],
-      { signal, settings: { input_format_skip_unknown_fields: 0, ...this.#fence.settings('state') } },
+      { signal, settings: { input_format_skip_unknown_fields: 0, ...this.#settings(table) } },
     );
+  }
+
+  #settings(table: string): Settings {
+    if (this.#fence === null) throw new AppError('INTERNAL', `a reader of the states is asked to write ${table}`);
+    return this.#fence.settings('state');
   }
 }

@@ -64,6 +64,8 @@ export class Accumulator implements ChangeSink {
 
   readonly #options: AccumulatorOptions;
   readonly #quarantined = new Set<number>();
+  /** Shapes that were announced among changes that are left out: they hold for what follows too. */
+  readonly #announced = new Map<number, RelationMessage>();
   readonly #versions: VersionOrder;
   #batch: Batch;
   #transaction: TransactionStart | null = null;
@@ -188,6 +190,8 @@ export class Accumulator implements ChangeSink {
       this.end(`${tableLabel(root.table)} has a partition that was not there before`);
     }
     if (layout === undefined || this.#quarantined.has(relation.oid)) return;
+    if (this.#isSeenByLoad(layout)) return void this.#announced.set(relation.oid, relation);
+    this.#announced.delete(relation.oid);
     const difference = relationDifference(layout, relation);
     if (difference === null) return;
     const label = tableLabel(layout.table);
@@ -266,6 +270,11 @@ export class Accumulator implements ChangeSink {
     if (oid === this.#lastRelation) return this.#lastTable;
     const layout = this.#options.layouts.get(oid);
     if (layout === undefined || this.#quarantined.has(oid) || this.#isSeenByLoad(layout)) return null;
+    const announced = this.#announced.get(oid);
+    if (announced !== undefined) {
+      this.relation(announced);
+      if (this.#quarantined.has(oid)) return null;
+    }
     let table = this.#batch.tables.get(oid);
     if (table === undefined) {
       table = this.#options.pool.take(layout, this.#batch.mode);

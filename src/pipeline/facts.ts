@@ -2,6 +2,8 @@
 import type pg from 'pg';
 import { type Checkpoint, isClean } from '../destination/checkpoint.ts';
 import { ticketOf } from '../destination/fence.ts';
+import { tableNames } from '../destination/ddl.ts';
+import { findMirrors } from '../destination/mirrors.ts';
 import type { TableState } from '../destination/table-state.ts';
 import type { Lsn } from '../model/lsn.ts';
 import { tableLabel } from '../model/table.ts';
@@ -10,7 +12,7 @@ import { identifySource } from '../source/identity.ts';
 import { currentLsn, inspectSlot } from '../source/slot.ts';
 import type { Copy } from './copy.ts';
 import type { CheckpointFacts, CopyFacts, JournalFacts, SlotFacts, SourceFacts } from './recovery.ts';
-import { type TableLayout, layoutNames } from './layout.ts';
+import type { TableLayout } from './layout.ts';
 
 /** Of the source, at one moment. */
 export interface SourceSide {
@@ -63,7 +65,12 @@ export async function gatherCopy(
 ): Promise<CopyFacts> {
   const { database } = copy.names;
   const known = layouts.filter(({ table }) => look.states.has(tableLabel(table)));
-  const wanted = known.flatMap(({ table, history }) => [table.target, ...(history ? [`${table.target}_history`] : [])]);
+  // One that is built anew takes the place of a mirror that need not be there.
+  const finished = known.filter(({ building }) => !building);
+  const wanted = finished.flatMap(({ table, history }) => [
+    table.target,
+    ...(history ? [`${table.target}_history`] : []),
+  ]);
   if (look.checkpoint?.rollupsLive === true) wanted.push('campaign_hourly');
   const targets = layouts.map(({ table }) => table.target);
   const found = await copy.clickhouse.rows<{ name: string; rows: string | null }>(
@@ -83,8 +90,14 @@ export async function gatherCopy(
   };
 }
 
+/** Of a table that is built anew in both its mirrors; the new one may not be made yet. */
 async function newestVersion(copy: Copy, layouts: readonly TableLayout[]): Promise<Lsn> {
-  const parts = layouts.map((layout) => `SELECT max(_version) AS v FROM ${layoutNames(copy.names, layout).mirror}`);
+  const { next } = await findMirrors(copy.clickhouse, copy.names);
+  const mirrors = layouts.flatMap((layout) => {
+    const read = tableNames(copy.names, layout.table.target).mirror;
+    return next.has(layout.table.target) ? [read, tableNames(copy.names, layout.table.target, true).mirror] : [read];
+  });
+  const parts = mirrors.map((mirror) => `SELECT max(_version) AS v FROM ${mirror}`);
   if (parts.length === 0) return 0n;
   const [row] = await copy.clickhouse.rows<{ newest: string }>(
     `SELECT max(v) AS newest FROM (${parts.join(' UNION ALL ')})`,

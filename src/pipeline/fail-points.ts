@@ -5,9 +5,9 @@
 
 /**
  * What brings the process to a point: a first start, a load (also of rows that wait for TOAST values), changes, a
- * TRUNCATE, a start after a crash, a stop in order.
+ * TRUNCATE, a start after a crash, a stop in order, a table that is built anew beside the one that is read.
  */
-export type FailOccasion = 'start' | 'load' | 'toast' | 'changes' | 'truncate' | 'recovery' | 'stop';
+export type FailOccasion = 'start' | 'load' | 'toast' | 'changes' | 'truncate' | 'recovery' | 'stop' | 'rebuild';
 
 /** The places, in the order of the protocol (docs/exactly-once.md): what brings the process there, and what is so then. */
 export const FAIL_POINT_TABLE = {
@@ -57,6 +57,13 @@ export const FAIL_POINT_TABLE = {
 
   recovered: { on: 'recovery', means: 'What a crash left in doubt was reconciled, nothing says so.' },
   'recovery-stored': { on: 'recovery', means: 'The end of the recovery is stored.' },
+
+  'rebuild-asked': { on: 'rebuild', means: 'The state of a table says that it is to be built anew, nothing else.' },
+  'next-made': { on: 'rebuild', means: 'A mirror is there beside the one that is read, its landing leads to it.' },
+  'clone-shown': { on: 'rebuild', means: 'The view reads a clone of the new mirror, the two are not exchanged.' },
+  exchanged: { on: 'rebuild', means: 'They are exchanged, the view reads the clone, the landing leads to the other.' },
+  'old-mirror-dropped': { on: 'rebuild', means: 'The old mirror is gone, the state says that the new one is built.' },
+  'place-taken': { on: 'rebuild', means: 'The state says that the table is live.' },
 
   stopping: { on: 'stop', means: 'The last work has ended, the last position is not stored.' },
   settled: { on: 'stop', means: 'The last position is stored, not confirmed.' },

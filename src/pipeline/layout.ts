@@ -24,6 +24,11 @@ export function layoutNames(names: Names, { table, building }: TableLayout): Tab
   return tableNames(names, table.target, building);
 }
 
+/** True for tables that are loaded again in place, as their rows feed history and rollup: never beside and exchanged. */
+export function isInPlace({ role, history }: Pick<TableLayout, 'role' | 'history'>): boolean {
+  return role.kind !== 'plain' || history;
+}
+
 /** Opens a column for each of a table's. @param policies One per column: what they do with values that do not fit. */
 export function openColumns(layout: TableLayout, policies: readonly UnfitPolicy[]): ColumnBuffer[] {
   return layout.codecs.map((codec, i) => codec.open(policyAt(policies, i)));

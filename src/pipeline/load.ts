@@ -48,6 +48,8 @@ export interface LoaderOptions {
   readonly log: Log;
   /** A table whose rows cannot be taken: its changes are left out from here on. */
   readonly onQuarantine: (layout: TableLayout) => void;
+  /** A mirror built beside the one that is read is consistent: the next session lets it take its place. */
+  readonly onBuilt: (layout: TableLayout) => void;
 }
 
 interface Attempt {
@@ -104,6 +106,7 @@ export class Loader {
       const state = this.#states.of(layout.table);
       if (state.phase !== 'catching_up' || state.loadEndLsn > lsn) continue;
       if (this.#incomplete.delete(state.table)) await this.#finish(layout);
+      else if (state.building) this.#options.onBuilt(layout);
       else {
         await endGhosts(this.#options.copy, layout, { state, patience: this.#options.patience });
         await this.#states.write({ ...state, phase: 'live' });

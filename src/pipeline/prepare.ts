@@ -9,12 +9,13 @@ import { codecFor } from '../codec/codecs.ts';
 import { type Checkpoint, CheckpointStore, CLEAN } from '../destination/checkpoint.ts';
 import { ClickHouse } from '../destination/client.ts';
 import { createTableStatements, type Names, tableNames } from '../destination/ddl.ts';
+import { findMirrors, mirrorComment } from '../destination/mirrors.ts';
 import { Fence, fenceTables } from '../destination/fence.ts';
 import { migrateClickHouse } from '../destination/schema.ts';
 import { isFollowed, newTableState, type TableState, TableStateStore } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
 import { type Lsn, NO_LSN } from '../model/lsn.ts';
-import { hasHistory, isAdSchema, isAdTable, roleOf } from '../model/roles.ts';
+import { hasHistory, isAdSchema, roleOf } from '../model/roles.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import { readTables } from '../source/catalog.ts';
 import { connectPostgres, endConnection, pgRows } from '../source/connection.ts';
@@ -39,7 +40,8 @@ import { type KnownTables, quarantinedState, readKnownTables, shapeFault } from 
 import { NOTHING_YET, type PipelineOptions } from './options.ts';
 import { bringPartitionsIntoLine } from './partitions.ts';
 import { decide, type Decision } from './recovery.ts';
-import type { TableLayout } from './layout.ts';
+import { endBuild, settleBuild } from './rebuild.ts';
+import { isInPlace, type TableLayout } from './layout.ts';
 
 /** A pipeline that is ready to stream. Others cannot start on its slot until it is disposed of: once the stream is open. */
 export interface Prepared extends AsyncDisposable {
@@ -107,20 +109,20 @@ async function prepareOn(
   const before = await readKnownTables(copy);
   const isKnownToFollow = (table: SourceTable): boolean =>
     isFollowed(before.states.get(tableLabel(table))?.phase ?? 'waiting');
-  const { layouts, adSchema } = layoutsOf(tables.filter(isKnownToFollow), before);
+  const { layouts: found, adSchema } = layoutsOf(tables.filter(isKnownToFollow), before);
   const side = await gatherSource(client, options, ticket);
   const journal = await findJournal(options, side.source.sourceId);
-  unlessRefused(
-    await decideOn(copy, layouts, { side, journal, known: before, withVersions: hasSwitched(before, side) }),
-  );
+  unlessRefused(await decideOn(copy, found, { side, journal, known: before, withVersions: hasSwitched(before, side) }));
   await migrateClickHouse(copy.clickhouse, copy.names, { adSchema, url: options.clickhouseUrl });
   await copy.fence.raise(ticket, before.checkpoint?.epoch ?? 0n);
   failPoint('fence-raised');
   // Read again: until the fence stood, an earlier writer could still write.
   const known = await readKnownTables(copy);
   const withVersions = isFirstSession || hasSwitched(known, side);
-  const found = { side: await atEndOfLog(client, side), journal, known, withVersions };
-  const decision = unlessRefused(await decideOn(copy, layouts, found));
+  const behind = await atEndOfLog(client, side);
+  const decision = unlessRefused(await decideOn(copy, found, { side: behind, journal, known, withVersions }));
+  const settled = await settleBuilds(copy, found, { known, lsn: behind.source.reachableLsn });
+  const { layouts } = layoutsOf(tables.filter(isKnownToFollow), { ...known, states: settled });
   await makeTables(copy, layouts, { isFirst: known.checkpoint === null, adSchema });
   failPoint('tables-made');
   await ensurePublication(client, options.publication, tables);
@@ -214,11 +216,32 @@ export function layoutsOf(
 }
 
 /** The ad tables come from sql/clickhouse; everything else is made here. */
-async function createMirror(copy: Copy, layout: TableLayout): Promise<void> {
-  if (layout.role.kind !== 'plain' || (layout.history && isAdTable(layout.table))) return;
-  for (const statement of createTableStatements(copy.names, layout.table, layout.codecs)) {
+async function createMirror(copy: Copy, layout: TableLayout, build: Lsn): Promise<void> {
+  if (isInPlace(layout)) return;
+  const { oid } = layout.table;
+  const at = { building: false, comment: mirrorComment({ oid, build }) };
+  for (const statement of createTableStatements(copy.names, layout.table, layout.codecs, at)) {
     await copy.clickhouse.command(statement);
   }
+}
+
+/** Brings tables that are built beside their mirrors into line with their states; what is left of builds that were given up goes. */
+async function settleBuilds(
+  copy: Copy,
+  layouts: readonly TableLayout[],
+  at: { known: KnownTables; lsn: Lsn },
+): Promise<ReadonlyMap<string, TableState>> {
+  const states = new Map(at.known.states);
+  const { next } = await findMirrors(copy.clickhouse, copy.names);
+  for (const layout of layouts) {
+    const { table, building } = layout;
+    const state = states.get(tableLabel(table));
+    if (state === undefined || isInPlace(layout)) continue;
+    if (building)
+      states.set(state.table, await settleBuild(copy, layout, { ...at, checkpoint: at.known.checkpoint, state }));
+    else if (next.has(table.target)) await endBuild(copy, layout, { oid: table.oid, build: state.build });
+  }
+  return states;
 }
 
 /**
@@ -234,6 +257,7 @@ export async function makeTables(
   await fenceTables(copy.clickhouse, copy.names, layouts.flatMap(writtenTables));
   for (const layout of layouts) {
     const state = states.get(tableLabel(layout.table));
+    if (layout.building) continue;
     const fault = await shapeFault(copy, layout, start.adSchema);
     if (fault !== null && start.isFirst) {
       throw new AppError(
@@ -241,7 +265,7 @@ export async function makeTables(
         `${tableNames(copy.names, layout.table.target).mirror} is there already with other columns (${fault})`,
       );
     }
-    if (fault === null) await createMirror(copy, layout);
+    if (fault === null) await createMirror(copy, layout, state?.build ?? NO_LSN);
     if (fault !== null) await copy.tables.writeTable(quarantinedState(layout.table, state, fault));
     else if (state === undefined) await copy.tables.writeTable(newTableState(layout.table));
   }

@@ -1,10 +1,11 @@
 /**
- * Makes the next start load tables again, in place: readers keep the rows they have until the new ones are there.
+ * Makes the next start load tables again: readers keep the rows they have until the new ones are there. While nothing
+ * is missing in the slot, each table is built anew by itself (rebuild.ts). Else the whole copy is loaded in place:
  *
- *   fence raised ─► (new slot) ─► states: waiting, base version ─► checkpoint: rollups to be built
+ *   fence raised ─► new slot ─► states: waiting, base version ─► checkpoint: rollups to be built
  *
- * Beside a new slot the checkpoint comes last: a resync that is cut short is found at the next start as what it was to
- * repair, and done again. Without one it comes first: rollups are rebuilt once too often rather than not at all. Loaded rows carry the base version: above everything that was streamed before it, below everything that will
+ * The checkpoint comes last: a resync that is cut short is found at the next start as what it was to repair, and done
+ * again. Loaded rows carry the base version: above everything that was streamed before it, below everything that will
  * be. Rows that are neither loaded again nor streamed get tombstones when the table is consistent (ghosts.ts).
  */
 import type pg from 'pg';
@@ -17,6 +18,7 @@ import { AppError } from '../model/errors.ts';
 import { tableLabel } from '../model/table.ts';
 import { readTables } from '../source/catalog.ts';
 import { connectPostgres } from '../source/connection.ts';
+import { currentLsn } from '../source/slot.ts';
 import { lockStart } from '../source/start-lock.ts';
 import { findJournal } from './away.ts';
 import type { Copy } from './copy.ts';
@@ -24,6 +26,7 @@ import { checkpointFacts, gatherCopy, gatherSource, journalFacts, sourceFacts, t
 import { readKnownTables } from './known-tables.ts';
 import type { PipelineOptions } from './options.ts';
 import { layoutsOf, makeSlot, makeTables, writtenTables } from './prepare.ts';
+import { requestRebuild } from './rebuild.ts';
 import { decide, type Decision } from './recovery.ts';
 import type { TableLayout } from './layout.ts';
 
@@ -77,16 +80,32 @@ async function resyncOn(
   await makeTables(copy, layouts, { isFirst: false, adSchema });
   const latest = await copy.checkpoint.read();
   if (latest === null) throw new AppError('USAGE', 'there is no copy yet: start it with `millrace run`');
-  const next = await nextCheckpoint(client, copy, { latest, decision, side, options, chosen });
+  if (decision.kind === 'continue') return await rebuild(client, copy, chosen, latest);
+  const next = await nextCheckpoint(client, copy, { latest, side, options });
   const isEmptied = (facts.newestVersion ?? 0n) >= next.commitLsn;
   if (isEmptied) await empty(copy, chosen);
-  const hasNewSlot = decision.kind === 'resync';
-  if (!hasNewSlot) await copy.checkpoint.write(next);
   await writeStates(copy, chosen, next);
-  if (hasNewSlot) await copy.checkpoint.write(next);
+  await copy.checkpoint.write(next);
   const labels = chosen.map(({ table }) => tableLabel(table));
   const why = decision.kind === 'resync' ? decision.why : '';
-  return { tables: labels, why, hasNewSlot, isEmptied, lsn: next.appliedLsn };
+  return { tables: labels, why, hasNewSlot: true, isEmptied, lsn: next.appliedLsn };
+}
+
+/** Nothing is missing in the slot: each table is loaded again on its own. */
+async function rebuild(
+  client: pg.Client,
+  copy: Copy,
+  chosen: readonly TableLayout[],
+  { appliedLsn }: Checkpoint,
+): Promise<Resync> {
+  const states = await copy.tables.readTables();
+  const request = { lsn: await currentLsn(client), why: 'it was asked for' };
+  for (const layout of chosen) {
+    const state = states.get(tableLabel(layout.table)) ?? newTableState(layout.table);
+    await requestRebuild(copy, { ...layout, state }, request);
+  }
+  const tables = chosen.map(({ table }) => tableLabel(table));
+  return { tables, why: '', hasNewSlot: false, isEmptied: false, lsn: appliedLsn };
 }
 
 /** The tables to load. @throws {AppError} when that cannot be done. */
@@ -101,26 +120,17 @@ function chosenTables(layouts: readonly TableLayout[], wanted: readonly string[]
   return layouts.filter(({ table }) => wanted.length === 0 || wanted.includes(tableLabel(table)));
 }
 
-/** Where the copy stands afterwards: at the new slot's start, or where it stood. */
+/** Where the copy stands afterwards: at the new slot's start. */
 async function nextCheckpoint(
   client: pg.Client,
   copy: Copy,
-  job: {
-    latest: Checkpoint;
-    decision: Decision;
-    side: SourceSide;
-    options: PipelineOptions;
-    chosen: readonly TableLayout[];
-  },
+  { latest, side, options }: { latest: Checkpoint; side: SourceSide; options: PipelineOptions },
 ): Promise<Checkpoint> {
-  const { latest, decision, side, options, chosen } = job;
-  const fresh = { epoch: copy.fence.epoch, seq: latest.seq + 1n };
   const rebuilt = { plannedLsn: 0n, recovering: false, dirty: CLEAN, rollupsLive: false };
-  const isCounted = chosen.some(({ role }) => role.kind !== 'plain');
-  if (decision.kind !== 'resync') return { ...latest, ...fresh, ...(isCounted ? rebuilt : {}) };
   const { startLsn, clockUs } = await makeSlot(client, options, side.slot !== null);
   const place = { appliedLsn: startLsn, commitLsn: startLsn, appliedCommitTimeUs: clockUs };
-  return { ...latest, ...fresh, ...rebuilt, ...place, sourceTimeline: side.source.timeline };
+  const writer = { epoch: copy.fence.epoch, seq: latest.seq + 1n };
+  return { ...latest, ...writer, ...rebuilt, ...place, sourceTimeline: side.source.timeline };
 }
 
 /** Versions of a later time than the source's own would win over everything that is loaded. */
@@ -146,6 +156,8 @@ async function writeStates(copy: Copy, chosen: readonly TableLayout[], next: Che
       ...newTableState(table),
       ...base,
       generation: known.generation + 1,
+      build: known.build,
+      chosen: known.chosen,
       rowsEstimated: known.rowsEstimated,
     });
   }

@@ -104,6 +104,7 @@ export class Session {
       room: () => this.#pace.room(this.#patience.signal),
       log: options.log,
       onQuarantine: (layout) => this.#accumulator.exclude(layout.table.oid),
+      onBuilt: ({ table }) => this.#accumulator.end(`${tableLabel(table)} was built anew and takes its place`),
     });
     this.#applier = openApplier(prepared, {
       loader: this.#loader,
