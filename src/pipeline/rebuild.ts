@@ -16,6 +16,7 @@ import { findMirrors, isMirrorOf, mirrorComment, type MirrorIdentity } from '../
 import type { TableState } from '../destination/table-state.ts';
 import { type Lsn, maxLsn, NO_LSN } from '../model/lsn.ts';
 import { chIdent } from '../model/quote.ts';
+import { onDeleteOf } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import { failPoint } from './fail-points.ts';
 import { isInPlace, type TableLayout } from './layout.ts';
@@ -49,14 +50,17 @@ export function rebuiltState(state: TableState, { lsn, why }: RebuildRequest): T
 
 /**
  * Makes the next session build a table anew. Called where nothing is written: in `prepare`, or before a session that
- * has left the table out ends. Tables of the ad schema are loaded again in place: their rows feed history and rollup.
+ * has left the table out ends. Tables of the ad schema are loaded again in place, as their rows feed history
+ * and rollup; so are those that keep rows which the source has deleted.
  */
 export async function requestRebuild(
   copy: Copy,
-  table: Pick<TableLayout, 'role' | 'history'> & { readonly state: TableState },
+  table: Pick<TableLayout, 'table' | 'role' | 'history'> & { readonly state: TableState },
   request: RebuildRequest,
 ): Promise<TableState> {
-  const state = isInPlace(table) ? await reloadInPlace(copy, table.state, request) : rebuiltState(table.state, request);
+  // Rows that the source has deleted and the copy keeps are nowhere else.
+  const stays = isInPlace(table) || onDeleteOf(table.table) !== 'mirror';
+  const state = stays ? await reloadInPlace(copy, table.state, request) : rebuiltState(table.state, request);
   if (isInPlace(table) && table.role.kind !== 'plain') await withoutRollups(copy);
   await copy.tables.writeTable(state);
   failPoint('rebuild-asked');

@@ -255,7 +255,8 @@ export class Session {
   /** The next work, if it is time for it. */
   #nextWork(): Work | null {
     const { queue } = this.#accumulator;
-    if (queue.length === 0 && this.#accumulator.isReady && this.#flushDelayMs() <= 0) this.#accumulator.cut();
+    if (queue.length === 0 && this.#accumulator.isReady && this.#pace.delayMs(this.#accumulator.openChanges) <= 0)
+      this.#accumulator.cut();
     const mustWait = this.#isHeld || this.#pace.isFull || this.#pace.cutDelayMs > 0;
     return mustWait ? null : (queue.shift() ?? null);
   }
@@ -264,10 +265,6 @@ export class Session {
   get #isHeld(): boolean {
     const next = this.#accumulator.queue[0];
     return next?.kind === 'barrier' && next.holds();
-  }
-
-  #flushDelayMs(): number {
-    return this.#pace.delayMs(this.#accumulator.openChanges);
   }
 
   async #apply(work: Work): Promise<void> {
@@ -300,7 +297,7 @@ export class Session {
   #waitMs(awaitsPosition: boolean): number {
     if (this.#isHeld || this.#pace.isFull) return POSITION_POLL_MS;
     if (this.#accumulator.queue.length > 0) return Math.max(1, this.#pace.cutDelayMs);
-    if (this.#accumulator.isReady) return Math.max(1, this.#flushDelayMs());
+    if (this.#accumulator.isReady) return Math.max(1, this.#pace.delayMs(this.#accumulator.openChanges));
     return awaitsPosition ? POSITION_POLL_MS : IDLE_STORE_MS;
   }
 
