@@ -9,6 +9,7 @@ import type { SourceColumn } from '../model/table.ts';
 import { codecFor } from './codecs.ts';
 import { elementCodecOf, typeCodecOf } from './column-type.ts';
 import type { UnfitPolicy } from './column.ts';
+import { maskedSql } from './mask-sql.ts';
 import { arrayForm, type TypeForm } from './type-form.ts';
 import { OUTPUT_TEXT } from './type-codecs.ts';
 import { documentedTypes } from './types-document.ts';
@@ -43,6 +44,7 @@ export interface CanonicalColumn {
  * @throws {AppError} `CONFIG_INVALID` for a choice that the column's type does not allow.
  */
 export function canonicalColumn(column: SourceColumn, action: UnfitAction): CanonicalColumn {
+  if (column.choice?.mask !== undefined) return maskedColumn(column);
   const codec = codecFor(column);
   // What NULL cannot stand in for fails, as in the pipeline.
   const wanted = codec.unfit ?? action;
@@ -65,6 +67,20 @@ export function canonicalColumn(column: SourceColumn, action: UnfitAction): Cano
   };
 }
 
+/** What the mask leaves, on both sides: the value itself is never shown. */
+function maskedColumn(column: SourceColumn): CanonicalColumn {
+  const isNull = column.choice?.mask?.kind === 'null';
+  const [source, name] = [maskedSql(column), chIdent(column.name)];
+  const copy = isNull ? `toString(${name})` : name;
+  return {
+    column: isNull ? { ...column, nullable: true } : column,
+    source: { compared: source, shown: source },
+    copy: { compared: copy, shown: copy },
+    replaced: null,
+    isText: !isNull,
+  };
+}
+
 /** `c` in a form, replaced. */
 function at(form: string, c: string): string {
   return form.replaceAll(/\bc\b/g, () => c);
@@ -82,8 +98,9 @@ function formOf(column: SourceColumn, action: UnfitAction): TypeForm {
  * @returns SQL of ClickHouse.
  */
 export function copyLiteral(column: SourceColumn, text: string): string {
-  const { copyLiteral: form } = typeCodecOf(column).form;
   const literal = chLiteral(text);
+  if (column.choice?.mask !== undefined) return literal;
+  const { copyLiteral: form } = typeCodecOf(column).form;
   if (form !== undefined) return form.replace('text', () => literal);
   return `CAST(${literal}, ${chLiteral(codecFor({ ...column, nullable: false }).clickhouseType)})`;
 }

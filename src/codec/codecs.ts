@@ -1,13 +1,15 @@
 /** Opens columns: for a column of the source, for results of queries, for what Millrace fills itself. */
 import { AppError } from '../model/errors.ts';
 import type { SourceColumn } from '../model/table.ts';
+import type { Mask } from '../model/table-rule.ts';
 import { type ColumnOptions, FAIL_UNFIT } from './column-base.ts';
-import { typeCodecOf } from './column-type.ts';
+import { sourceTypeOf, typeCodecOf } from './column-type.ts';
 import type { Codec, ColumnBuffer, UnfitPolicy } from './column.ts';
 import { DateColumn } from './date-column.ts';
 import { FloatColumn } from './float-column.ts';
 import { Int64Column } from './int64-column.ts';
 import { BoolColumn, Int32Column, SmallIntColumn } from './integer-column.ts';
+import { HashColumn, NulledColumn, TruncatedColumn } from './mask-column.ts';
 import { StringColumn } from './string-column.ts';
 import { TimestampColumn } from './timestamp-column.ts';
 import { decimalCodec, TIME, type TypeCodec } from './type-codecs.ts';
@@ -19,6 +21,42 @@ import { UuidColumn } from './uuid-column.ts';
  * @throws {AppError} `CONFIG_INVALID` when the column cannot be what the configuration chose for it.
  */
 export function codecFor(column: SourceColumn): Codec {
+  const mask = column.choice?.mask;
+  return mask === undefined ? plainCodec(column) : maskedCodec(column, mask);
+}
+
+/** character(n), whose blanks at the end do not count. */
+const BPCHAR_OID = 1042;
+/** Types whose binary form is their text: name, text, json, character(n), varchar. */
+const TEXT_OIDS = new Set([19, 25, 114, BPCHAR_OID, 1043]);
+
+/** The codec of a column whose values are made unreadable. */
+function maskedCodec(column: SourceColumn, mask: Mask): Codec {
+  const { mask: _, ...choice } = column.choice ?? {};
+  if (mask.kind === 'null') {
+    const natural = plainCodec({ ...column, choice, nullable: true });
+    const codec = natural.nullable ? natural : plainCodec({ ...column, choice: { as: 'text' }, nullable: true });
+    return { ...codec, binaryWidth: null, open: () => new NulledColumn(codec.open(FAIL_UNFIT)) };
+  }
+  const { oid, sendsText } = sourceTypeOf(column);
+  const isPadded = oid === BPCHAR_OID;
+  const { nullable } = column;
+  return {
+    clickhouseType: nullable ? 'Nullable(String)' : 'String',
+    nullable,
+    compression: 'ZSTD(1)',
+    binary: sendsText || TEXT_OIDS.has(oid),
+    binaryWidth: null,
+    unfit: null,
+    open: (policy) => {
+      const options: ColumnOptions = { type: 'String', nullable, label: `column ${column.name}`, policy };
+      if (mask.kind === 'truncate') return new TruncatedColumn(options, mask.characters, isPadded);
+      return new HashColumn(options, mask.salt, isPadded);
+    },
+  };
+}
+
+function plainCodec(column: SourceColumn): Codec {
   const codec = typeCodecOf(column);
   const nullable = column.nullable && codec.isNeverNull !== true;
   const unfit = column.choice?.unfit ?? null;

@@ -31,7 +31,7 @@ export const COLUMN_KEYS = {
     schema: YES_OR_NO,
   },
   mask: {
-    text: 'Its values are made unreadable before anything is stored in ClickHouse: SHA-256 with `maskSalt`, NULL, or the first n characters. A column of the key can only be hashed.',
+    text: 'Its values are made unreadable before anything is stored in ClickHouse: SHA-256 with `maskSalt`, NULL, or the first n characters. A column of the key can only be hashed. The spool and the journal on the disk here hold what the source sends.',
     values: '`hash`, `null`, `truncate(n)`, `none`',
     schema: z.union(
       [

@@ -1,6 +1,7 @@
 /** Reads rows of the source again by their keys, as they are now. */
 import type pg from 'pg';
 import type { ColumnBuffer } from '../codec/column.ts';
+import { maskedSql, saltOf, TELL_SALT } from '../codec/mask-sql.ts';
 import { CopyBinaryReader } from '../codec/copy-binary.ts';
 import { pgIdent, pgLiteral, pgRowsOf } from '../model/quote.ts';
 import { copyOut } from '../source/copy-out.ts';
@@ -23,6 +24,8 @@ export async function readByKey(
   keys: readonly (readonly string[])[],
   into: { columns: readonly ColumnBuffer[]; signal: AbortSignal },
 ): Promise<void> {
+  const salt = saltOf(layout.table.key.flatMap((i) => layout.table.columns[i] ?? []));
+  if (salt !== null) await client.query(TELL_SALT, [salt]);
   for (let from = 0; from < keys.length; from += KEYS_PER_QUERY) {
     const reader = new CopyBinaryReader(into.columns, layout.codecs);
     const onFrames = (bytes: Buffer, start: number, end: number): void => void reader.pushFrames(bytes, start, end);
@@ -34,7 +37,10 @@ export async function readByKey(
 function keyQuery({ table }: TableLayout, keys: readonly (readonly string[])[]): string {
   const isKey = (key: readonly string[]): string => {
     const parts = table.key.map((i, part) => {
-      return `${pgIdent(table.columns[i]?.name ?? '')} = ${pgLiteral(key[part] ?? '')}`;
+      const column = table.columns[i];
+      // Of a hashed key only the hash is known: the source hashes its own keys to find the row.
+      const isMasked = column?.choice?.mask !== undefined;
+      return `${isMasked ? maskedSql(column) : pgIdent(column?.name ?? '')} = ${pgLiteral(key[part] ?? '')}`;
     });
     return `(${parts.join(' AND ')})`;
   };

@@ -8,7 +8,7 @@
  */
 import type pg from 'pg';
 import type { ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
-import { openDateTime64, openUInt64, openUInt8 } from '../codec/codecs.ts';
+import { openDateTime64, openNative, openUInt64, openUInt8 } from '../codec/codecs.ts';
 import { CLEAN, mergeDirty } from '../destination/checkpoint.ts';
 import type { Repairs } from '../destination/control.ts';
 import { lookupRows } from '../destination/lookup.ts';
@@ -120,7 +120,12 @@ export class Repairer {
   #keyColumns(layout: TableLayout, keys: readonly (readonly string[])[]): (ColumnBuffer | undefined)[] {
     const columns: (ColumnBuffer | undefined)[] = [];
     layout.table.key.forEach((i, part) => {
-      const column = layout.codecs[i]?.open({ action: 'fail', report: () => undefined });
+      const codec = layout.codecs[i];
+      // A masked key is known by what the mask has left of it, which must not be masked again.
+      const isMasked = layout.table.columns[i]?.choice?.mask !== undefined;
+      const column = isMasked
+        ? openNative(codec?.clickhouseType ?? '')
+        : codec?.open({ action: 'fail', report: () => undefined });
       for (const key of keys) {
         const text = Buffer.from(key[part] ?? '');
         column?.appendText(text, 0, text.length);

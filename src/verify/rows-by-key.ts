@@ -23,9 +23,12 @@ export async function sourceByKey(
   select: string,
 ): Promise<TextRow[]> {
   const { plan } = state;
-  const names = plan.key.map(({ column }) => pgIdent(column.name)).join(', ');
+  const isMasked = ({ choice }: SourceColumn): boolean => choice?.mask !== undefined;
+  const names = plan.key
+    .map(({ column, source }) => (isMasked(column) ? source.compared : pgIdent(column.name)))
+    .join(', ');
   const lists = plan.key.map((_, i) => `$${i + 1}::text[]`).join(', ');
-  const casts = plan.key.map(({ column }, i) => `w.k${i}::${castType(column)}`).join(', ');
+  const casts = plan.key.map(({ column }, i) => `w.k${i}::${isMasked(column) ? 'text' : castType(column)}`).join(', ');
   const aliases = plan.key.map((_, i) => `k${i}`).join(', ');
   const sql =
     `SELECT ${select} FROM ${pgRowsOf(plan.table)} ` +

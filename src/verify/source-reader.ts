@@ -5,6 +5,7 @@
  * one query, and a TRUNCATE or a rewritten table (which no snapshot shields from) is noticed by the table's file.
  */
 import type { Client } from 'pg';
+import { TELL_SALT } from '../codec/mask-sql.ts';
 import { AppError } from '../model/errors.ts';
 import { pgLiteral } from '../model/quote.ts';
 import { FILES_SQL } from '../source/copy-out.ts';
@@ -72,6 +73,11 @@ export class SourceReader implements AsyncDisposable {
   /** The session that keeps the snapshot: for the catalogue. */
   get keeper(): Client {
     return this.#keeper;
+  }
+
+  /** Tells all sessions what masked columns are hashed with. */
+  async tellSalt(salt: string): Promise<void> {
+    for (const client of [this.#keeper, ...this.#readers]) await client.query(TELL_SALT, [salt]);
   }
 
   /** Queries that may run at the same time. */

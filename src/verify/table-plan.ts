@@ -59,7 +59,7 @@ export function planTable(table: SourceTable, action: UnfitAction, encoding: Sou
   const columns = table.columns.map((column) => canonicalColumn(column, action));
   const key = table.key.flatMap((i) => columns[i] ?? []);
   const first = key[0]?.column;
-  const byKey = first !== undefined && INTEGER_OIDS.has(first.typeOid) && (first.choice?.as ?? null) === null;
+  const byKey = first !== undefined && INTEGER_OIDS.has(first.typeOid) && first.choice === undefined;
   const replaced = columns.flatMap((column) => column.replaced ?? []);
   return {
     table,

@@ -7,6 +7,7 @@
  * How, and what it costs: docs/verify.md.
  */
 import { randomUUID } from 'node:crypto';
+import { saltOf } from '../codec/mask-sql.ts';
 import { ClickHouse } from '../destination/client.ts';
 import { cloneDatabase, ControlStore } from '../destination/control.ts';
 import { TableStateStore } from '../destination/table-state.ts';
@@ -32,6 +33,8 @@ export async function verify(options: VerifyOptions): Promise<Verification> {
   await using reader = await SourceReader.open({ ...options, url: options.replicaUrl ?? options.postgresUrl });
   const states = await new TableStateStore(clickhouse, names, slot).readTables();
   const chosen = await chooseTables(reader.keeper, states, options);
+  const salt = saltOf(chosen.plans.flatMap(({ table }) => table.columns));
+  if (salt !== null) await reader.tellSalt(salt);
   const clones = new Clones(clickhouse, cloneDatabase(names), {
     url: options.clickhouseUrl,
     maxLoad: options.maxLoad,
