@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { temporaryAdSource } from '../../test/support/ad-source.ts';
+import { waitFor } from '../../test/support/wait.ts';
 import { connectPostgres, pgRows } from '../source/connection.ts';
 import { isSourceEmpty, seedDemo } from './demo.ts';
 import { resetSource } from './reset.ts';
@@ -171,3 +172,21 @@ test.each([0, -1, 1.5, Number.NaN])('GIVEN a rate of %d WHEN traffic is asked fo
 function disposable(client: pg.Client): AsyncDisposable & { client: pg.Client } {
   return { client, [Symbol.asyncDispose]: async () => client.end() };
 }
+
+test('GIVEN a table that somebody else holds WHEN traffic begins THEN it waits for it, however long', async () => {
+  await using source = await temporaryAdSource();
+  const holder = await connectPostgres(source.url);
+  await holder.query('BEGIN; LOCK TABLE campaign');
+  const traffic = trafficUntil(source.url, hasAll);
+  const waiting = `SELECT count(*) AS n FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'millrace traffic' AND wait_event_type = 'Lock' AND query_start > $1::timestamptz`;
+  // Twice: the first attempt has given up at its lock timeout.
+  const since = async (at: string): Promise<boolean> =>
+    Number((await pgRows(source.client, waiting, [at]))[0]?.['n']) > 0;
+  await waitFor(() => since('2000-01-01'), { what: 'the traffic to wait' });
+  const [now] = await pgRows(source.client, 'SELECT clock_timestamp()::text AS at');
+  await waitFor(() => since(String(now?.['at'])), { what: 'it to wait again' });
+  await holder.query('COMMIT');
+  expect(hasAll(await traffic)).toBe(true);
+  await holder.end();
+});

@@ -48,7 +48,8 @@ export async function runTraffic(options: TrafficOptions): Promise<TrafficCounts
   try {
     while (clients.length < SESSIONS) clients.push(await openSession(options.url));
     const streams = randomStreams(options.seed);
-    const known = await knownIds(clients[0] as pg.Client, streams());
+    const known = await lookFirst(clients[0] as pg.Client, streams(), signal);
+    if (known === null) return counts;
     const sessions = clients.map((client, part) => {
       const rate = options.ratePerSecond / SESSIONS;
       const context = { client, part, of: SESSIONS, random: streams(), known, insertRows: Math.ceil(rate / 200) };
@@ -84,6 +85,18 @@ async function keepGoing(
     if (outcome === 'conflict') await lookAgain(session, run);
     run.onTick?.(run.counts);
   }
+}
+
+/** Finds out what exists, however long somebody else holds a table; null when the signal comes first. */
+async function lookFirst(client: pg.Client, random: Random, signal: AbortSignal): Promise<KnownIds | null> {
+  while (!signal.aborted) {
+    try {
+      return await knownIds(client, random);
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+    }
+  }
+  return null;
 }
 
 /** Finds out what exists after a conflict: what was known may have been deleted. */
