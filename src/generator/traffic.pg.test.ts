@@ -177,7 +177,7 @@ test('GIVEN a table that somebody else holds WHEN traffic begins THEN it waits f
   await using source = await temporaryAdSource();
   const holder = await connectPostgres(source.url);
   await holder.query('BEGIN; LOCK TABLE campaign');
-  const traffic = trafficUntil(source.url, hasAll);
+  const traffic = trafficUntil(source.url, ({ rows }) => rows.impression > 0);
   const waiting = `SELECT count(*) AS n FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'millrace traffic' AND wait_event_type = 'Lock' AND query_start > $1::timestamptz`;
   // Twice: the first attempt has given up at its lock timeout.
@@ -187,6 +187,6 @@ test('GIVEN a table that somebody else holds WHEN traffic begins THEN it waits f
   const [now] = await pgRows(source.client, 'SELECT clock_timestamp()::text AS at');
   await waitFor(() => since(String(now?.['at'])), { what: 'it to wait again' });
   await holder.query('COMMIT');
-  expect(hasAll(await traffic)).toBe(true);
+  expect((await traffic).rows.impression).toBeGreaterThan(0);
   await holder.end();
 });
