@@ -6,14 +6,14 @@
 -- Grain:    one row per advertiser; highest spend first
 -- NULL:     CTR is NULL without impressions
 -- Caveat:   Estimated: the source has bids, which are maxima, and no auction prices.
--- Caveat:   `pricing_model` decides what a bid buys: `cpc` one click, `cpm` a thousand impressions.
+-- Caveat:   `pricing_model` decides what a bid buys: `cpc` one click, `cpm` a thousand impressions; a rule for the campaign or its advertiser goes before it.
 -- Caveat:   Each event is priced with the bid that was in force at its own time; a change of the bid re-prices nothing before it. The first bid known holds for everything before.
 -- Caveat:   Events count for the advertiser that their campaign belongs to now (of a deleted campaign: belonged to last). Events of deleted campaigns count, their budgets do not.
 -- Caveat:   Advertisers without campaigns or events are there, with zeros.
 -- Caveat:   Events without a time are in no range: see `daily` and `ctr`.
 --
--- As a view:  SELECT * FROM ads.kpi_advertisers(from = '2026-03-01', to = '2026-03-07', pricing_model = 'cpc')
--- This file:  clickhouse-client --param_from=… --param_to=… --param_pricing_model=… --queries-file sql/kpi/advertisers.sql
+-- As a view:  SELECT * FROM ads.kpi_advertisers(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC', pricing_model = 'cpc')
+-- This file:  clickhouse-client --param_from=… --param_to=… --param_timezone=… --param_pricing_model=… --queries-file sql/kpi/advertisers.sql
 -- Written by scripts/docs.mjs from src/kpi.
 
 SELECT advertiser_id, advertiser, deleted, campaigns, budget, impressions, clicks, ctr, clicks_exceed_impressions, est_spend
@@ -36,12 +36,12 @@ FROM
     SELECT advertiser_id, sum(n) AS campaigns, sum(b) AS budget, sum(i) AS impressions, sum(k) AS clicks, sum(s) AS est_spend, max(live) AS is_live
     FROM
     (
-        SELECT c.advertiser_id AS advertiser_id, 0 AS n, toDecimal128(0, 2) AS b, e.i AS i, e.k AS k, e.s AS s, 0 AS live
+        SELECT c.advertiser_id AS advertiser_id, 0 AS n, toDecimal128(0, 2) AS b, e.i AS i, e.k AS k, if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', e.cpm, e.cpc) AS s, 0 AS live
         FROM
         (
-            SELECT campaign_id, sum(impressions) AS i, sum(clicks) AS k, sum(if({pricing_model:String} = 'cpm', spend_cpm, spend_cpc)) AS s
+            SELECT campaign_id, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
             FROM ads.campaign_hourly
-            WHERE hour >= toDateTime64({from:Date32}, 0, 'UTC') AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 1)
+            WHERE (hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)
             GROUP BY campaign_id
         ) AS e
         LEFT JOIN ads.campaign_directory AS c ON e.campaign_id = c.campaign_id

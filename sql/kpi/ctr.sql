@@ -9,8 +9,8 @@
 -- Caveat:   Campaigns without events are there, with zeros; deleted campaigns and “(none)” only when they have events.
 -- Caveat:   A small campaign has a wide interval: compare lower bounds, not rates.
 --
--- As a view:  SELECT * FROM ads.kpi_ctr(from = '2026-03-01', to = '2026-03-07')
--- This file:  clickhouse-client --param_from=… --param_to=… --queries-file sql/kpi/ctr.sql
+-- As a view:  SELECT * FROM ads.kpi_ctr(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC')
+-- This file:  clickhouse-client --param_from=… --param_to=… --param_timezone=… --queries-file sql/kpi/ctr.sql
 -- Written by scripts/docs.mjs from src/kpi.
 
 SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, impressions, clicks, ctr, ctr_low, ctr_high, clicks_exceed_impressions, undated_impressions, undated_clicks
@@ -40,7 +40,7 @@ FROM
             if(isNull(hour), 0, impressions) AS i, if(isNull(hour), 0, clicks) AS k,
             if(isNull(hour), impressions, 0) AS ui, if(isNull(hour), clicks, 0) AS uk, 0 AS live
         FROM ads.campaign_hourly
-        WHERE (hour >= toDateTime64({from:Date32}, 0, 'UTC') AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 1)) OR isNull(hour)
+        WHERE ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)) OR isNull(hour)
         UNION ALL
         SELECT campaign_id, 0, 0, 0, 0, 1 FROM ads.campaign_directory WHERE NOT deleted
     )

@@ -7,9 +7,10 @@
 -- NULL:     CTR is NULL on days without impressions; events without a time have one row with day NULL, last, whatever the range
 -- Caveat:   An event counts on the day on which it happened, however late it arrived. A click after midnight counts on its own day, also when its impression lies before.
 -- Caveat:   Nothing is left out: days without events are there with zeros, events outside the flight of their campaign count.
+-- Caveat:   A day on which clocks change has 23 or 25 hours.
 --
--- As a view:  SELECT * FROM ads.kpi_daily(from = '2026-03-01', to = '2026-03-07')
--- This file:  clickhouse-client --param_from=… --param_to=… --queries-file sql/kpi/daily.sql
+-- As a view:  SELECT * FROM ads.kpi_daily(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC')
+-- This file:  clickhouse-client --param_from=… --param_to=… --param_timezone=… --queries-file sql/kpi/daily.sql
 -- Written by scripts/docs.mjs from src/kpi.
 
 SELECT day, f.impressions AS impressions, f.clicks AS clicks, f.clicks / nullIf(f.impressions, 0) AS ctr, (f.clicks > f.impressions)::Bool AS clicks_exceed_impressions
@@ -34,9 +35,9 @@ FROM
     SELECT campaign_id, step, sum(i) AS impressions, sum(k) AS clicks
     FROM
     (
-        SELECT campaign_id, toDate32(hour) AS step, sum(impressions) AS i, sum(clicks) AS k
+        SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS step, sum(impressions) AS i, sum(clicks) AS k
         FROM ads.campaign_hourly
-        WHERE (hour >= toDateTime64({from:Date32}, 0, 'UTC') AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 1)) OR isNull(hour)
+        WHERE ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)) OR isNull(hour)
         GROUP BY campaign_id, step
         HAVING i != 0 OR k != 0
         UNION ALL
@@ -46,7 +47,7 @@ FROM
         (
             SELECT campaign_id FROM ads.campaign_directory WHERE NOT deleted
             UNION DISTINCT
-            SELECT campaign_id FROM ads.campaign_hourly WHERE hour >= toDateTime64({from:Date32}, 0, 'UTC') AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 1)
+            SELECT campaign_id FROM ads.campaign_hourly WHERE (hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)
             GROUP BY campaign_id HAVING sum(impressions) != 0 OR sum(clicks) != 0
         )
     )

@@ -7,9 +7,10 @@
 -- NULL:     CTR is NULL in hours without impressions; events without a time have one row with hour NULL, last, whatever the range
 -- Caveat:   An event counts on the day on which it happened, however late it arrived. A click after midnight counts on its own day, also when its impression lies before.
 -- Caveat:   Nothing is left out: days without events are there with zeros, events outside the flight of their campaign count.
+-- Caveat:   A day on which clocks change has 23 or 25 hours.
 --
--- As a view:  SELECT * FROM ads.kpi_hourly(from = '2026-03-01', to = '2026-03-07')
--- This file:  clickhouse-client --param_from=… --param_to=… --queries-file sql/kpi/hourly.sql
+-- As a view:  SELECT * FROM ads.kpi_hourly(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC')
+-- This file:  clickhouse-client --param_from=… --param_to=… --param_timezone=… --queries-file sql/kpi/hourly.sql
 -- Written by scripts/docs.mjs from src/kpi.
 
 SELECT hour, f.impressions AS impressions, f.clicks AS clicks, f.clicks / nullIf(f.impressions, 0) AS ctr, (f.clicks > f.impressions)::Bool AS clicks_exceed_impressions
@@ -34,19 +35,19 @@ FROM
     SELECT campaign_id, step, sum(i) AS impressions, sum(k) AS clicks
     FROM
     (
-        SELECT campaign_id, hour AS step, sum(impressions) AS i, sum(clicks) AS k
+        SELECT campaign_id, subtractSeconds(hour, toMinute(toTimeZone(hour, {timezone:String})) * 60 + toSecond(toTimeZone(hour, {timezone:String}))) AS step, sum(impressions) AS i, sum(clicks) AS k
         FROM ads.campaign_hourly
-        WHERE (hour >= toDateTime64({from:Date32}, 0, 'UTC') AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 1)) OR isNull(hour)
+        WHERE ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)) OR isNull(hour)
         GROUP BY campaign_id, step
         HAVING i != 0 OR k != 0
         UNION ALL
         -- Every step of every campaign that lives or has events in the range, so that no gap is left out.
-        SELECT campaign_id, toNullable(arrayJoin(arrayMap(i -> addHours(toDateTime64({from:Date32}, 0, 'UTC'), i), range(24 * toUInt64(greatest(0, dateDiff('day', {from:Date32}, {to:Date32}) + 1)))))), 0, 0
+        SELECT campaign_id, toNullable(arrayJoin(arrayDistinct(arrayFilter(t -> toDate32(toTimeZone(t, {timezone:String})) BETWEEN {from:Date32} AND {to:Date32}, arrayMap(i -> subtractSeconds(addMinutes(toDateTime64({from:Date32}, 0, 'UTC'), 15 * toInt64(i) - 1440), toMinute(toTimeZone(addMinutes(toDateTime64({from:Date32}, 0, 'UTC'), 15 * toInt64(i) - 1440), {timezone:String})) * 60 + toSecond(toTimeZone(addMinutes(toDateTime64({from:Date32}, 0, 'UTC'), 15 * toInt64(i) - 1440), {timezone:String}))), range(96 * (toUInt64(greatest(0, dateDiff('day', {from:Date32}, {to:Date32}) + 1)) + 2))))))), 0, 0
         FROM
         (
             SELECT campaign_id FROM ads.campaign_directory WHERE NOT deleted
             UNION DISTINCT
-            SELECT campaign_id FROM ads.campaign_hourly WHERE hour >= toDateTime64({from:Date32}, 0, 'UTC') AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 1)
+            SELECT campaign_id FROM ads.campaign_hourly WHERE (hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)
             GROUP BY campaign_id HAVING sum(impressions) != 0 OR sum(clicks) != 0
         )
     )

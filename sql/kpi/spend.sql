@@ -4,18 +4,18 @@
 -- Formula:  cpc: Σ bid at each click; cpm: Σ bid at each impression / 1000; eCPC = spend / clicks; eCPM = 1000 · spend / impressions; budget used = total spend / budget; remaining = budget − total spend
 -- Unit:     money in the currency of the bids, exact decimals; budget used is a fraction
 -- Grain:    one row per campaign; highest spend first
--- NULL:     eCPC is NULL without clicks, eCPM without impressions, budget used for a budget of 0; budget figures for events without a campaign
+-- NULL:     eCPC is NULL without clicks, eCPM without impressions, budget used for a budget of 0; budget figures for events without a campaign and for daily budgets (see `budget`)
 -- Caveat:   Estimated: the source has bids, which are maxima, and no auction prices.
--- Caveat:   `pricing_model` decides what a bid buys: `cpc` one click, `cpm` a thousand impressions.
+-- Caveat:   `pricing_model` decides what a bid buys: `cpc` one click, `cpm` a thousand impressions; a rule for the campaign or its advertiser goes before it.
 -- Caveat:   Each event is priced with the bid that was in force at its own time; a change of the bid re-prices nothing before it. The first bid known holds for everything before.
 -- Caveat:   Spend is that of the range; budget used and remaining compare the budget, taken as that of the whole campaign, with the spend of all time.
 -- Caveat:   A campaign’s spend can exceed its budget: the source does not stop delivery.
 --
--- As a view:  SELECT * FROM ads.kpi_spend(from = '2026-03-01', to = '2026-03-07', pricing_model = 'cpc')
--- This file:  clickhouse-client --param_from=… --param_to=… --param_pricing_model=… --queries-file sql/kpi/spend.sql
+-- As a view:  SELECT * FROM ads.kpi_spend(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC', pricing_model = 'cpc', budget_kind = 'lifetime')
+-- This file:  clickhouse-client --param_from=… --param_to=… --param_timezone=… --param_pricing_model=… --param_budget_kind=… --queries-file sql/kpi/spend.sql
 -- Written by scripts/docs.mjs from src/kpi.
 
-SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, bid, budget, impressions, clicks, est_spend, ecpc, ecpm, est_spend_total, budget_used, remaining, unpriced_events
+SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, bid, budget, pricing_model, impressions, clicks, est_spend, ecpc, ecpm, est_spend_total, budget_used, remaining, unpriced_events
 FROM (
 WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
 SELECT
@@ -26,39 +26,40 @@ SELECT
     ifNull(c.deleted, false) AS deleted,
     c.bid AS bid,
     c.budget AS budget,
+    coalesce(c.pricing_rule, {pricing_model:String}) AS pricing_model,
     f.impressions AS impressions,
     f.clicks AS clicks,
-    f.est_spend AS est_spend,
-    f.est_spend / nullIf(f.clicks, 0) AS ecpc,
-    1000 * f.est_spend / nullIf(f.impressions, 0) AS ecpm,
-    f.est_spend_total AS est_spend_total,
-    toFloat64(f.est_spend_total) / nullIf(toFloat64(c.budget), 0) AS budget_used,
-    c.budget - f.est_spend_total AS remaining,
-    if(isNull(c.campaign_id), f.billable, 0) + f.undated_billable AS unpriced_events,
+    if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', f.cpm, f.cpc) AS est_spend,
+    est_spend / nullIf(f.clicks, 0) AS ecpc,
+    1000 * est_spend / nullIf(f.impressions, 0) AS ecpm,
+    if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', f.cpm_total, f.cpc_total) AS est_spend_total,
+    if(coalesce(c.budget_rule, {budget_kind:String}) = 'daily', NULL, toFloat64(est_spend_total) / nullIf(toFloat64(c.budget), 0)) AS budget_used,
+    if(coalesce(c.budget_rule, {budget_kind:String}) = 'daily', NULL, c.budget - est_spend_total) AS remaining,
+    if(isNull(c.campaign_id), if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', f.impressions, f.clicks), 0) + if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', f.undated_impressions, f.undated_clicks) AS unpriced_events,
     at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
 FROM
 (
-    SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, sum(s) AS est_spend, sum(t) AS est_spend_total,
-        sum(b) AS billable, sum(ub) AS undated_billable, max(live) AS is_live
+    SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, sum(c) AS cpc, sum(m) AS cpm, sum(ct) AS cpc_total, sum(mt) AS cpm_total,
+        sum(ui) AS undated_impressions, sum(uk) AS undated_clicks, max(live) AS is_live
     FROM
     (
-        SELECT campaign_id, sumIf(impressions, in_range) AS i, sumIf(clicks, in_range) AS k, sumIf(spend, in_range) AS s, sum(spend) AS t,
-            sumIf(billable, in_range) AS b, sumIf(billable, isNull(hour)) AS ub, 0 AS live
+        SELECT campaign_id, sumIf(impressions, in_range) AS i, sumIf(clicks, in_range) AS k,
+            sumIf(spend_cpc, in_range) AS c, sumIf(spend_cpm, in_range) AS m, sum(spend_cpc) AS ct, sum(spend_cpm) AS mt,
+            sumIf(impressions, isNull(hour)) AS ui, sumIf(clicks, isNull(hour)) AS uk, 0 AS live
         FROM
         (
-            SELECT campaign_id, hour, impressions, clicks, if({pricing_model:String} = 'cpm', spend_cpm, spend_cpc) AS spend, if({pricing_model:String} = 'cpm', impressions, clicks) AS billable,
-                ifNull(hour >= toDateTime64({from:Date32}, 0, 'UTC') AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 1), false) AS in_range
+            SELECT campaign_id, hour, impressions, clicks, spend_cpc, spend_cpm, ifNull((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0), false) AS in_range
             FROM ads.campaign_hourly
         )
         GROUP BY campaign_id
         UNION ALL
-        SELECT campaign_id, 0, 0, 0, 0, 0, 0, 1 FROM ads.campaign_directory WHERE NOT deleted
+        SELECT campaign_id, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM ads.campaign_directory WHERE NOT deleted
     )
     GROUP BY campaign_id
-    HAVING is_live = 1 OR impressions != 0 OR clicks != 0 OR undated_billable != 0
 ) AS f
 LEFT JOIN ads.campaign_directory AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
-WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0
+WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({budget_kind:String} NOT IN ('lifetime', 'daily'), 'budget_kind is lifetime or daily') = 0
+    AND (f.is_live = 1 OR f.impressions != 0 OR f.clicks != 0 OR if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', f.undated_impressions, f.undated_clicks) != 0)
 )
 ORDER BY est_spend DESC, campaign_id NULLS LAST;

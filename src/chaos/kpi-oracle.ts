@@ -102,7 +102,7 @@ export function oracleSpend(client: pg.Client, days: Days, model: 'cpc' | 'cpm')
   const text = (sql: string): string => `trim_scale(${sql})::text`;
   return run(
     client,
-    `SELECT ${WHOSE}, ${text('bid')} AS bid, ${text('budget')} AS budget, n AS impressions, k AS clicks, ${text(model)} AS est_spend,
+    `SELECT ${WHOSE}, ${text('bid')} AS bid, ${text('budget')} AS budget, '${model}' AS pricing_model, n AS impressions, k AS clicks, ${text(model)} AS est_spend,
        ${text(`trunc(${model} / nullif(k, 0), 6)`)} AS ecpc, ${text(`trunc(1000 * ${model} / nullif(n, 0), 6)`)} AS ecpm, ${text(`${model}_total`)} AS est_spend_total,
        ${model}_total::float8 / nullif(budget, 0)::float8 AS budget_used, ${text(`budget - ${model}_total`)} AS remaining,
        CASE WHEN known_id IS NULL THEN ${billable} ELSE 0 END + ${undated} AS unpriced_events

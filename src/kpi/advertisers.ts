@@ -10,7 +10,7 @@ import {
   IN_RANGE,
   KNOWN_PRICING_MODEL,
   MONEY_CAVEATS,
-  SPEND,
+  spendOf,
 } from './fragments.ts';
 
 const COLUMNS = [
@@ -42,9 +42,11 @@ export const ADVERTISERS_KPI: KpiDefinition = {
     'Events without a time are in no range: see `daily` and `ctr`.',
   ],
   view: 'kpi_advertisers',
-  hasPricingModel: true,
+  params: ['from', 'to', 'timezone', 'pricing_model'],
   filters: ['advertiser'],
   maxDays: null,
+  cuts: 'day',
+  source: 'rollup',
   columns: COLUMNS,
   sql: `WITH ${AS_OF}
 SELECT
@@ -64,24 +66,24 @@ FROM
     SELECT advertiser_id, sum(n) AS campaigns, sum(b) AS budget, sum(i) AS impressions, sum(k) AS clicks, sum(s) AS est_spend, max(live) AS is_live
     FROM
     (
-        SELECT c.advertiser_id AS advertiser_id, 0 AS n, toDecimal128(0, 2) AS b, e.i AS i, e.k AS k, e.s AS s, 0 AS live
+        SELECT c.advertiser_id AS advertiser_id, 0 AS n, toDecimal128(0, 2) AS b, e.i AS i, e.k AS k, ${spendOf('e.cpc', 'e.cpm')} AS s, 0 AS live
         FROM
         (
-            SELECT campaign_id, sum(impressions) AS i, sum(clicks) AS k, sum(${SPEND}) AS s
-            FROM \${database}.campaign_hourly
+            SELECT campaign_id, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM \${facts}
             WHERE ${IN_RANGE}
             GROUP BY campaign_id
         ) AS e
-        LEFT JOIN \${database}.campaign_directory AS c ON e.campaign_id = c.campaign_id
+        LEFT JOIN \${campaigns} AS c ON e.campaign_id = c.campaign_id
         UNION ALL
-        SELECT advertiser_id, 1, toDecimal128(assumeNotNull(budget), 2), 0, 0, 0, 1 FROM \${database}.campaign_directory WHERE NOT deleted
+        SELECT advertiser_id, 1, toDecimal128(assumeNotNull(budget), 2), 0, 0, 0, 1 FROM \${campaigns} WHERE NOT deleted
         UNION ALL
-        SELECT advertiser_id, 0, 0, 0, 0, 0, 1 FROM \${database}.advertiser_directory WHERE NOT deleted
+        SELECT advertiser_id, 0, 0, 0, 0, 0, 1 FROM \${advertisers} WHERE NOT deleted
     )
     GROUP BY advertiser_id
     HAVING is_live = 1 OR impressions != 0 OR clicks != 0
 ) AS f
-LEFT JOIN \${database}.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
+LEFT JOIN \${advertisers} AS a ON f.advertiser_id = a.advertiser_id
 WHERE ${KNOWN_PRICING_MODEL}`,
   report: plainReport(COLUMNS, 'est_spend DESC, advertiser_id NULLS LAST'),
 };

@@ -33,7 +33,8 @@ const COLUMNS = [
 /** z of a two-sided 95 % interval. */
 const Z = '1.959964';
 
-function wilson(sign: '+' | '-'): string {
+/** A bound of the Wilson interval of `f.clicks` among `f.impressions`. */
+export function wilson(sign: '+' | '-'): string {
   const p = '(f.clicks / f.impressions)';
   const n = 'f.impressions';
   return (
@@ -58,9 +59,11 @@ export const CTR_KPI: KpiDefinition = {
     'A small campaign has a wide interval: compare lower bounds, not rates.',
   ],
   view: 'kpi_ctr',
-  hasPricingModel: false,
+  params: ['from', 'to', 'timezone'],
   filters: ['advertiser', 'campaign'],
   maxDays: null,
+  cuts: 'day',
+  source: 'rollup',
   columns: COLUMNS,
   sql: `WITH ${AS_OF}
 SELECT
@@ -82,10 +85,10 @@ FROM
         SELECT campaign_id,
             if(isNull(hour), 0, impressions) AS i, if(isNull(hour), 0, clicks) AS k,
             if(isNull(hour), impressions, 0) AS ui, if(isNull(hour), clicks, 0) AS uk, 0 AS live
-        FROM \${database}.campaign_hourly
+        FROM \${facts}
         WHERE (${IN_RANGE}) OR isNull(hour)
         UNION ALL
-        SELECT campaign_id, 0, 0, 0, 0, 1 FROM \${database}.campaign_directory WHERE NOT deleted
+        SELECT campaign_id, 0, 0, 0, 0, 1 FROM \${campaigns} WHERE NOT deleted
     )
     GROUP BY campaign_id
     HAVING is_live = 1 OR impressions != 0 OR clicks != 0 OR undated_impressions != 0 OR undated_clicks != 0

@@ -1,14 +1,14 @@
 /** What a key figure is: the one place from which its SQL, its view, its labels and its documentation come. */
 
 /** What a column's values are. */
-export type Unit = 'id' | 'text' | 'day' | 'time' | 'count' | 'ratio' | 'money' | 'flag';
+export type Unit = 'id' | 'text' | 'day' | 'time' | 'count' | 'number' | 'ratio' | 'money' | 'flag';
 
 /** One column of a result. */
 export interface KpiColumn {
   readonly name: string;
   /** Heading for people. */
   readonly label: string;
-  /** `ratio` is a fraction (0.08 is 8 %); `money` is in the currency of the bids, exact, as text. */
+  /** `ratio` is a fraction (0.08 is 8 %); `money` is in the currency of the bids; `time` is in UTC. */
   readonly unit: Unit;
   /** How printers align it; `id` is a number without thousands. */
   readonly kind: 'id' | 'number' | 'text';
@@ -16,7 +16,50 @@ export interface KpiColumn {
   readonly meaning?: string;
 }
 
-/** One key figure. `${database}` in its SQL stands for the users' database. */
+/** A parameter of the views. */
+interface Param {
+  /** Its type in ClickHouse. */
+  readonly type: string;
+  /** Its value in the examples. */
+  readonly example: string;
+  readonly meaning: string;
+}
+
+/** All parameters of the views, in the order in which they are listed. */
+export const PARAMS = {
+  from: { type: 'Date32', example: '2026-03-01', meaning: 'first day, in the time zone' },
+  to: { type: 'Date32', example: '2026-03-07', meaning: 'last day, included' },
+  now: {
+    type: "DateTime64(6, 'UTC')",
+    example: '2026-03-07 10:00:00',
+    meaning: 'the moment the figures are of, in UTC: for reproducible results the commit time of the applied position',
+  },
+  timezone: { type: 'String', example: 'UTC', meaning: 'in which days and hours are meant, for example Europe/Berlin' },
+  grain: { type: 'String', example: 'day', meaning: 'hour, day, week (from Monday), month or total' },
+  by: { type: 'String', example: 'platform', meaning: 'platform, advertiser or campaign' },
+  pricing_model: {
+    type: 'String',
+    example: 'cpc',
+    meaning: 'what a bid pays for, unless the campaign has another rule: cpc (a click) or cpm (a thousand impressions)',
+  },
+  budget_kind: {
+    type: 'String',
+    example: 'lifetime',
+    meaning: 'what a budget is for, unless the campaign has another rule: lifetime or daily',
+  },
+  hours: { type: 'UInt32', example: '6', meaning: 'whole hours without an impression that are too many' },
+} as const satisfies Record<string, Param>;
+
+/** A parameter's name. */
+export type ParamName = keyof typeof PARAMS;
+
+/** Conditions on the whole: how a report may be narrowed. */
+export type FilterName = 'advertiser' | 'campaign';
+
+/**
+ * One key figure. In its SQL stand `${database}` for the users' database, and for what it reads (see sources.ts):
+ * `${facts}`, `${campaigns}`, `${advertisers}`, `${versions}`, `${events}`, `${as_of}`, `${whole_hours}`.
+ */
 export interface KpiDefinition {
   /** Name of the key figure; its view is `kpi_<name>`. */
   readonly name: string;
@@ -33,12 +76,16 @@ export interface KpiDefinition {
   readonly caveats: readonly string[];
   /** Name of the parameterised view, without its database. */
   readonly view: string;
-  /** Parameters of the view beside `from` and `to`. */
-  readonly hasPricingModel: boolean;
+  /** Parameters of the view. */
+  readonly params: readonly ParamName[];
   /** Filters that apply to it. */
-  readonly filters: readonly ('advertiser' | 'campaign')[];
+  readonly filters: readonly FilterName[];
   /** Longest range in days that is answered; null for any. */
   readonly maxDays: number | null;
+  /** The finest limits of local time that its figures are cut at: they may lie inside an hour of UTC. */
+  readonly cuts: 'none' | 'day' | 'hour';
+  /** Where its figures come from; `events`: not for a page that is read often. */
+  readonly source: 'rollup' | 'events' | 'state';
   /** Columns of the report, in order. */
   readonly columns: readonly KpiColumn[];
   /** Body of the view, with parameters in braces. */
@@ -49,7 +96,7 @@ export interface KpiDefinition {
 
 /** A column, with the alignment that its unit asks for. */
 export function column(name: string, label: string, unit: Unit, meaning?: string): KpiColumn {
-  const numeric = unit === 'count' || unit === 'ratio' || unit === 'money';
+  const numeric = unit === 'count' || unit === 'number' || unit === 'ratio' || unit === 'money';
   const kind = numeric ? 'number' : unit === 'id' ? 'id' : 'text';
   return { name, label, unit, kind, ...(meaning === undefined ? {} : { meaning }) };
 }

@@ -11,6 +11,7 @@ import {
   JOIN_CAMPAIGN,
   WHOSE_SELECT,
 } from './fragments.ts';
+import { ALL_DAYS, ALL_HOURS, DAY_OF_HOUR, START_OF_HOUR } from './steps.ts';
 
 /** One step of time. */
 interface Step {
@@ -21,19 +22,9 @@ interface Step {
   readonly all: string;
 }
 
-const DAYS = "toUInt64(greatest(0, dateDiff('day', {from:Date32}, {to:Date32}) + 1))";
+const DAY: Step = { name: 'day', ofHour: DAY_OF_HOUR, all: ALL_DAYS };
 
-const DAY: Step = {
-  name: 'day',
-  ofHour: 'toDate32(hour)',
-  all: `arrayMap(i -> addDays({from:Date32}, i), range(${DAYS}))`,
-};
-
-const HOUR: Step = {
-  name: 'hour',
-  ofHour: 'hour',
-  all: `arrayMap(i -> addHours(toDateTime64({from:Date32}, 0, 'UTC'), i), range(24 * ${DAYS}))`,
-};
+const HOUR: Step = { name: 'hour', ofHour: START_OF_HOUR, all: ALL_HOURS };
 
 function viewSql({ name, ofHour, all }: Step): string {
   return `WITH ${AS_OF}
@@ -51,7 +42,7 @@ FROM
     FROM
     (
         SELECT campaign_id, ${ofHour} AS step, sum(impressions) AS i, sum(clicks) AS k
-        FROM \${database}.campaign_hourly
+        FROM \${facts}
         WHERE (${IN_RANGE}) OR isNull(hour)
         GROUP BY campaign_id, step
         HAVING i != 0 OR k != 0
@@ -60,9 +51,9 @@ FROM
         SELECT campaign_id, toNullable(arrayJoin(${all})), 0, 0
         FROM
         (
-            SELECT campaign_id FROM \${database}.campaign_directory WHERE NOT deleted
+            SELECT campaign_id FROM \${campaigns} WHERE NOT deleted
             UNION DISTINCT
-            SELECT campaign_id FROM \${database}.campaign_hourly WHERE ${IN_RANGE}
+            SELECT campaign_id FROM \${facts} WHERE ${IN_RANGE}
             GROUP BY campaign_id HAVING sum(impressions) != 0 OR sum(clicks) != 0
         )
     )
@@ -80,8 +71,9 @@ function report(step: string): KpiDefinition['report'] {
 }
 
 function figures(first: string, label: string, unit: 'day' | 'time'): KpiDefinition['columns'] {
+  const meaning = unit === 'day' ? 'in the time zone asked for' : 'its beginning, in UTC';
   return [
-    column(first, label, unit, `in UTC, of the event; NULL: events without a time`),
+    column(first, label, unit, `${meaning}, of the event; NULL: events without a time`),
     column('impressions', 'Impressions', 'count'),
     column('clicks', 'Clicks', 'count'),
     CTR,
@@ -89,9 +81,11 @@ function figures(first: string, label: string, unit: 'day' | 'time'): KpiDefinit
   ];
 }
 
-const CAVEATS = [
+/** What is true of every figure over time. */
+export const TIME_CAVEATS: readonly string[] = [
   'An event counts on the day on which it happened, however late it arrived. A click after midnight counts on its own day, also when its impression lies before.',
   'Nothing is left out: days without events are there with zeros, events outside the flight of their campaign count.',
+  'A day on which clocks change has 23 or 25 hours.',
 ];
 
 /** Impressions and clicks by day. */
@@ -104,11 +98,13 @@ export const DAILY_KPI: KpiDefinition = {
   grain: 'one row per day of the range, of all campaigns or those asked for; the view has one per day and campaign',
   nullRule:
     'CTR is NULL on days without impressions; events without a time have one row with day NULL, last, whatever the range',
-  caveats: CAVEATS,
+  caveats: TIME_CAVEATS,
   view: 'kpi_daily',
-  hasPricingModel: false,
+  params: ['from', 'to', 'timezone'],
   filters: ['advertiser', 'campaign'],
   maxDays: 3_660,
+  cuts: 'day',
+  source: 'rollup',
   columns: figures('day', 'Day', 'day'),
   sql: viewSql(DAY),
   report: report('day'),
@@ -124,11 +120,13 @@ export const HOURLY_KPI: KpiDefinition = {
   grain: 'one row per hour of the range, of all campaigns or those asked for; the view has one per hour and campaign',
   nullRule:
     'CTR is NULL in hours without impressions; events without a time have one row with hour NULL, last, whatever the range',
-  caveats: CAVEATS,
+  caveats: TIME_CAVEATS,
   view: 'kpi_hourly',
-  hasPricingModel: false,
+  params: ['from', 'to', 'timezone'],
   filters: ['advertiser', 'campaign'],
   maxDays: 92,
+  cuts: 'hour',
+  source: 'rollup',
   columns: figures('hour', 'Hour', 'time'),
   sql: viewSql(HOUR),
   report: report('hour'),

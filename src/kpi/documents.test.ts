@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { PARAMS, type ParamName } from './definition.ts';
 import { KPIS } from './definitions.ts';
 import { kpiDocument, kpiSqlFile, kpiViewsFile } from './documents.ts';
 
@@ -18,6 +19,12 @@ describe('files written from the definitions', () => {
       expect(kpi.view).toBe(`kpi_${name}`);
       for (const { name: column } of kpi.columns) expect(kpi.sql).toContain(column);
       expect(kpi.sql).toContain('as_of_lsn');
+      for (const param of Object.keys(PARAMS) as ParamName[])
+        expect([name, param, kpi.sql.includes(`{${param}:`)]).toEqual([
+          name,
+          param,
+          (kpi.params as readonly string[]).includes(param),
+        ]);
     }
   });
 });

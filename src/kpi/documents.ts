@@ -1,22 +1,23 @@
 /** Files that come from the definitions: the views' SQL, one SQL file per key figure, the dictionary for readers. */
 import { KPIS } from './definitions.ts';
-import type { KpiDefinition } from './definition.ts';
+import { campaignDirectory } from './directory.ts';
+import { type KpiDefinition, PARAMS } from './definition.ts';
+import { PRESENT, withSources } from './sources.ts';
 import { reportStatement, viewStatement } from './statement.ts';
 
 /** Who a campaign or advertiser is, also after it was deleted: one row per id. */
 const DIRECTORIES = `-- Campaigns and advertisers by id: those that exist as they stand, deleted ones as they were last.
 -- Every column is Nullable, so that a join finds NULL where there is no row, whatever the session's settings.
 CREATE OR REPLACE VIEW \${database}.campaign_directory AS
-SELECT toNullable(id) AS campaign_id, toNullable(name) AS campaign, toNullable(bid) AS bid, toNullable(budget) AS budget,
-    start_date, end_date, advertiser_id, toNullable(false) AS deleted
-FROM \${database}.campaign FINAL
-WHERE _deleted = 0
-UNION ALL
-SELECT toNullable(id), toNullable(name), toNullable(bid), toNullable(budget), start_date, end_date, advertiser_id, toNullable(true)
-FROM \${database}.campaign_history FINAL
-WHERE _deleted = 0 AND id NOT IN (SELECT id FROM \${database}.campaign FINAL WHERE _deleted = 0)
-ORDER BY id, _version DESC, _committed_at DESC
-LIMIT 1 BY id;
+${campaignDirectory(`SELECT id, name, bid, budget, start_date, end_date, advertiser_id, false AS deleted
+    FROM \${database}.campaign FINAL
+    WHERE _deleted = 0
+    UNION ALL
+    SELECT id, name, bid, budget, start_date, end_date, advertiser_id, true
+    FROM \${database}.campaign_history FINAL
+    WHERE _deleted = 0 AND id NOT IN (SELECT id FROM \${database}.campaign FINAL WHERE _deleted = 0)
+    ORDER BY id, _version DESC, _committed_at DESC
+    LIMIT 1 BY id`)};
 
 CREATE OR REPLACE VIEW \${database}.advertiser_directory AS
 SELECT toNullable(id) AS advertiser_id, toNullable(name) AS advertiser, toNullable(false) AS deleted
@@ -27,25 +28,37 @@ SELECT toNullable(id), toNullable(name), toNullable(true)
 FROM \${database}.advertiser_history FINAL
 WHERE _deleted = 0 AND id NOT IN (SELECT id FROM \${database}.advertiser FINAL WHERE _deleted = 0)
 ORDER BY id, _version DESC, _committed_at DESC
-LIMIT 1 BY id;`;
+LIMIT 1 BY id;
+
+-- The events one by one, with their price under both pricing models. For figures that the rollup cannot give.
+CREATE OR REPLACE VIEW \${database}.campaign_events AS
+SELECT fact, id, campaign_id, created_at, if(fact = 'clicks', price, toDecimal128(0, 6)) AS cpc, if(fact = 'impressions', price / 1000, toDecimal128(0, 6)) AS cpm
+FROM
+(
+    SELECT fact, id, campaign_id, created_at,
+        if(isNull(campaign_id) OR isNull(created_at), toDecimal128(0, 6), toDecimal128(dictGet('\${database}.campaign_price', 'bid', toUInt64(assumeNotNull(campaign_id)), assumeNotNull(created_at)), 6)) AS price
+    FROM
+    (
+        SELECT 'impressions' AS fact, id, campaign_id, created_at FROM \${database}.impressions FINAL WHERE _deleted = 0
+        UNION ALL
+        SELECT 'clicks', id, campaign_id, created_at FROM \${database}.clicks FINAL WHERE _deleted = 0
+    )
+);`;
 
 const NOT_COMPUTABLE: readonly (readonly [string, string])[] = [
   ['reach, frequency, unique CTR', 'there is no user or device'],
   ['conversions, conversion rate, CPA, ROAS, attribution', 'nothing is recorded after the click'],
-  ['time from impression to click', 'a click does not name its impression'],
+  ['the true time from impression to click', 'a click does not name its impression: `time_to_click` is a lower bound'],
   ['viewability, invalid-traffic rate', 'nothing is measured about an impression but its time'],
   ['win rate, impression share, true cost', 'there are no auctions and no prices paid, only bids'],
   ['breakdowns by device, place, creative, page', 'events carry their campaign and their time, nothing else'],
 ];
 
-/** Parameters of the examples. */
-const EXAMPLE: Readonly<Record<string, string>> = { from: '2026-03-01', to: '2026-03-07', pricing_model: 'cpc' };
-
 /** sql/clickhouse/R__kpi_views.sql. */
 export function kpiViewsFile(): string {
-  const head = `-- The key figures as views, with the days from and to (both included, UTC) as parameters:
---   SELECT * FROM \${database}.kpi_ctr(from = '2026-03-01', to = '2026-03-07') WHERE advertiser_id = 7
--- They read the rollup campaign_hourly, never the events. Written by scripts/docs.mjs from src/kpi.`;
+  const head = `-- The key figures as views with parameters:
+--   SELECT * FROM \${database}.kpi_ctr(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC') WHERE advertiser_id = 7
+-- They read the rollup campaign_hourly; only cap_out and time_to_click read the events. Written by scripts/docs.mjs from src/kpi.`;
   const views = Object.values<KpiDefinition>(KPIS).map(
     (kpi) => `-- ${kpi.title}: ${kpi.description}\n${viewStatement(kpi)};`,
   );
@@ -54,8 +67,8 @@ export function kpiViewsFile(): string {
 
 /** sql/kpi/<name>.sql: the report with nothing but tables below it, in the default database. */
 export function kpiSqlFile(kpi: KpiDefinition): string {
-  const params = ['from', 'to', ...(kpi.hasPricingModel ? ['pricing_model'] : [])];
-  const call = params.map((name) => `${name} = '${EXAMPLE[name]}'`).join(', ');
+  const { params } = kpi;
+  const call = params.map((name) => `${name} = '${PARAMS[name].example}'`).join(', ');
   const lines = [
     kpi.title,
     kpi.description,
@@ -71,7 +84,7 @@ export function kpiSqlFile(kpi: KpiDefinition): string {
     'Written by scripts/docs.mjs from src/kpi.',
   ];
   const head = lines.map((line) => (line === '' ? '--' : `-- ${line}`)).join('\n');
-  const sql = reportStatement(kpi, `(\n${kpi.sql}\n)`).replaceAll('${database}', 'ads');
+  const sql = reportStatement(kpi, `(\n${withSources(kpi.sql, PRESENT)}\n)`).replaceAll('${database}', 'ads');
   return `${head}\n\n${sql};\n`;
 }
 
@@ -88,13 +101,23 @@ Each figure has one definition, from which come its view in ClickHouse, \`millra
 
 - A ratio is a ratio of sums. 0/0 is NULL: no data.
 - Money is decimal from end to end, and estimated.
-- Days and hours are those of the event (\`created_at\`), in UTC. \`from\` and \`to\` are days, both included. Without them \`millrace kpi\` takes the days that have events, from the first to the last; where the length of a range is limited, days after tomorrow are left out unless there are no others, and of a range that is too long the end is kept.
+- Days and hours are those of the event (\`created_at\`), in the time zone asked for (UTC when none is). The rollup has hours of UTC. In a time zone that is off by half or a quarter of an hour a local day begins inside one of them: \`millrace kpi\` then reads the events of these hours (by hours: of all of them), exact but slower, and the views refuse. \`from\` and \`to\` are days, both included. Without them \`millrace kpi\` takes the days that have events, from the first to the last; where the length of a range is limited, days after tomorrow are left out unless there are no others, and of a range that is too long the end is kept.
 - Days and hours without events are shown. Campaigns and advertisers without events are shown, with zeros.
 - NULL has a place of its own, “(none)”: never campaign 0, never 1970.
 - More clicks than impressions are shown and flagged, never clipped.
 - Facts are summed before anything is joined: budgets are never multiplied.
+- What is “now” is a parameter, by default the commit time of the applied position, never the clock of a server: the same question at the same position has the same answer. “Today so far” is its hours that are over.
 - Every row says up to where it holds: \`as_of_lsn\` (position in the source’s log), \`as_of_commit_time\`, and \`loading\` while a table is not complete yet.
-- All are read from the rollup \`campaign_hourly\`, which is kept equal to the events.
+- All are read from the rollup \`campaign_hourly\`, which is kept equal to the events; only \`cap_out\` and \`time_to_click\` read the events themselves.
+- A campaign or advertiser may have rules of its own for what a bid pays for and what a budget is for: table \`pricing_rules\`.
+
+## Parameters of the views
+
+| Parameter | Type | Meaning |
+|---|---|---|
+${Object.entries(PARAMS)
+  .map(([name, { type, meaning }]) => `| \`${name}\` | ${type} | ${meaning} |`)
+  .join('\n')}
 
 ${kpis.map(kpiSection).join('\n\n')}
 
@@ -115,6 +138,7 @@ ${kpi.description}
 - Formula: ${kpi.formula}
 - Unit: ${kpi.unit}
 - Grain: ${kpi.grain}
+- Parameters: ${kpi.params.map((name) => `\`${name}\``).join(', ')}
 - NULL: ${kpi.nullRule}
 ${kpi.caveats.map((caveat) => `- ${caveat}`).join('\n')}
 - View: \`${kpi.view}\`; SQL: [sql/kpi/${kpi.name}.sql](../sql/kpi/${kpi.name}.sql)${kpi.maxDays === null ? '' : `; at most ${kpi.maxDays} days at once`}

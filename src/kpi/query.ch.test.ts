@@ -14,6 +14,7 @@ import {
 } from '../chaos/kpi-oracle.ts';
 import { differences, reloadPrices } from '../destination/rollups.ts';
 import { pgRows } from '../source/connection.ts';
+import type { ParamName } from './definition.ts';
 import { type KpiName, KPIS } from './definitions.ts';
 import { type KpiRequest, queryKpi } from './query.ts';
 
@@ -143,7 +144,9 @@ test('GIVEN an empty copy THEN there are no rows and no range, and with a range 
       range: null,
       asOf: { lsn: null },
     });
-    expect((await queryKpi(empty.client, empty, name, { ...WEEK, pricingModel: 'cpc' })).rows).toEqual([]);
+    expect((await queryKpi(empty.client, empty, name, { ...WEEK, by: 'campaign', pricingModel: 'cpc' })).rows).toEqual(
+      [],
+    );
   }
 });
 
@@ -161,20 +164,54 @@ test.each([
   await expect(ask(name as KpiName, request as KpiRequest)).rejects.toMatchObject({ code: 'USAGE' });
 });
 
-test('GIVEN a session with other settings THEN the views say the same, and refuse a pricing model they do not know', async () => {
-  const sql = `SELECT * EXCEPT (as_of_lsn) FROM ${ch.database}.kpi_spend(from = '2026-03-01', to = '2026-03-07', pricing_model = 'cpc') ORDER BY campaign_id`;
-  const settings = {
-    join_use_nulls: 0,
-    enable_extended_results_for_datetime_functions: 0,
-    session_timezone: 'Asia/Tokyo',
-    transform_null_in: 1,
-  };
-  expect(await ch.client.rows(sql, { settings })).toEqual(await ch.client.rows(sql));
-  await expect(ch.client.rows(sql.replace("'cpc'", "'cpx'"))).rejects.toMatchObject({ code: 'CLICKHOUSE_FAILED' });
+const OTHER_SETTINGS = {
+  join_use_nulls: 1,
+  enable_extended_results_for_datetime_functions: 0,
+  session_timezone: 'Asia/Tokyo',
+  transform_null_in: 1,
+};
+
+/** Arguments of every view. */
+const ARGUMENTS: Record<ParamName, string | number> = {
+  ...WEEK,
+  timezone: 'UTC',
+  now: '2026-03-07 10:00:00',
+  grain: 'week',
+  by: 'campaign',
+  pricing_model: 'cpc',
+  budget_kind: 'lifetime',
+  hours: 6,
+};
+
+test.each(Object.values(KPIS))(
+  'GIVEN a session with other settings THEN the view of $name says the same',
+  async (kpi) => {
+    const args = kpi.params.map((name) => `${name} = '${ARGUMENTS[name]}'`).join(', ');
+    const sql = `SELECT * EXCEPT (as_of_lsn) FROM ${ch.database}.${kpi.view}${args === '' ? '' : `(${args})`} ORDER BY ALL`;
+    const found = await ch.client.rows(sql);
+    expect(found.length).toBeGreaterThan(0);
+    expect(await ch.client.rows(sql, { settings: OTHER_SETTINGS })).toEqual(found);
+  },
+);
+
+test.each([
+  ['spend', 'pricing_model', "'cpx'"],
+  ['budget', 'budget_kind', "'weekly'"],
+  ['delivery', 'grain', "'year'"],
+  ['delivery', 'by', "'nobody'"],
+  ['daily', 'timezone', "'Asia/Kolkata'"],
+] as const)('WHEN the view of %s is asked with an unknown %s THEN it refuses', async (name, param, value) => {
+  const args = KPIS[name].params.map((each) => `${each} = ${each === param ? value : `'${ARGUMENTS[each]}'`}`);
+  await expect(ch.client.rows(`SELECT * FROM ${ch.database}.kpi_${name}(${args.join(', ')})`)).rejects.toMatchObject({
+    code: 'CLICKHOUSE_FAILED',
+  });
 });
 
 test.each(Object.values(KPIS))('THEN the SQL file of $name runs as it stands and tells the same', async (kpi) => {
   const sql = (await readFile(`sql/kpi/${kpi.name}.sql`, 'utf8')).replaceAll(/\bads\./g, `${ch.database}.`).trimEnd();
-  const rows = await ch.client.rows(sql.slice(0, -1), { params: { ...WEEK, pricing_model: 'cpc' } });
-  expect(rows).toEqual((await ask(kpi.name as KpiName, WEEK)).rows);
+  const params = Object.fromEntries(kpi.params.map((name) => [name, ARGUMENTS[name]]));
+  const rows = await ch.client.rows(sql.slice(0, -1), { params });
+  const { now, grain, by } = ARGUMENTS;
+  const request = { ...WEEK, now, grain, by } as Partial<KpiRequest>;
+  expect(rows).toEqual((await ask(kpi.name as KpiName, request)).rows);
 });

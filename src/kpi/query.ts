@@ -3,11 +3,13 @@ import type { ClickHouse } from '../destination/client.ts';
 import type { Names } from '../destination/ddl.ts';
 import { AppError } from '../model/errors.ts';
 import { chIdent } from '../model/quote.ts';
-import type { KpiColumn, KpiDefinition } from './definition.ts';
+import type { KpiColumn, KpiDefinition, ParamName } from './definition.ts';
 import { type KpiName, KPIS } from './definitions.ts';
+import { cutSources, withSources } from './sources.ts';
 import { reportStatement, viewCall } from './statement.ts';
+import { hasWholeHours, isTimeZone } from './time-zones.ts';
 
-/** What to ask. Days are `YYYY-MM-DD`, of the event, in UTC, both included. */
+/** What to ask. Days are `YYYY-MM-DD`, of the event, in the time zone, both included. */
 export interface KpiRequest {
   /** First day; the first day with events when absent. */
   readonly from?: string | undefined;
@@ -15,9 +17,30 @@ export interface KpiRequest {
   readonly to?: string | undefined;
   readonly advertiser?: number | undefined;
   readonly campaign?: number | undefined;
-  /** Used by figures in money alone. */
+  /** What bids pay for where no rule says it. */
   readonly pricingModel: 'cpc' | 'cpm';
+  /** What budgets are for where no rule says it; `lifetime` when absent. */
+  readonly budgetKind?: 'lifetime' | 'daily' | undefined;
+  /** Name in the IANA data base, for example `Europe/Berlin`; UTC when absent. */
+  readonly timezone?: string | undefined;
+  /** The moment the figures are of, `YYYY-MM-DD HH:MM:SS[.ffffff]` in UTC; the commit time of the applied position when absent. */
+  readonly now?: string | undefined;
+  /** `day` when absent. */
+  readonly grain?: Grain | undefined;
+  /** The platform when absent, or the level of the filter. */
+  readonly by?: Level | undefined;
+  /** Hours without an impression that are too many; 6 when absent. */
+  readonly hours?: number | undefined;
 }
+
+/** Steps of time. */
+export const GRAINS = ['hour', 'day', 'week', 'month', 'total'] as const;
+/** A step of time. */
+export type Grain = (typeof GRAINS)[number];
+/** Whose figures one row has. */
+export const LEVELS = ['platform', 'advertiser', 'campaign'] as const;
+/** One of them. */
+export type Level = (typeof LEVELS)[number];
 
 /** The answer. Wide numbers and money as text, so that no digit is lost. */
 export interface KpiResult {
@@ -29,6 +52,8 @@ export interface KpiResult {
   readonly asOf: { readonly lsn: string | null; readonly commitTime: string | null };
   /** Some table is not complete yet: figures are too low. */
   readonly loading: boolean;
+  /** The time zone of days and hours. */
+  readonly timezone: string;
 }
 
 interface Range {
@@ -37,12 +62,14 @@ interface Range {
 }
 
 const MS_PER_DAY = 86_400_000;
+/** Longest range by hours. */
+const MAX_DAYS_BY_HOUR = 92;
 
 /**
  * Reads a key figure.
  *
  * @throws {AppError} `USAGE` for an unknown figure, a day that does not exist, an empty or too long range, a
- *   filter that the figure does not have; `CLICKHOUSE_…` as the client does.
+ *   filter or time zone that there is not; `CLICKHOUSE_…` as the client does.
  */
 export async function queryKpi(
   clickhouse: ClickHouse,
@@ -53,9 +80,40 @@ export async function queryKpi(
   const kpi = definitionOf(name);
   checkRequest(kpi, request);
   const at = await readAsOf(clickhouse, names);
-  const range = await rangeOf(clickhouse, names, kpi, request);
-  const rows = range === null ? [] : await readRows(clickhouse, names, kpi, { ...request, ...range });
-  return { columns: kpi.columns, rows, range, asOf: { lsn: at.lsn, commitTime: at.commit_time }, loading: at.loading };
+  const values = valuesOf(request, at.commit_time);
+  const hasRange = kpi.params.includes('from');
+  const range = hasRange ? await rangeOf(clickhouse, names, kpi, { ...request, ...values }) : null;
+  const isAnswerable = hasRange ? range !== null : !kpi.params.includes('now') || values.now !== null;
+  const rows = isAnswerable ? await readRows(clickhouse, names, kpi, { ...request, ...values, ...range }) : [];
+  const asOf = { lsn: at.lsn, commitTime: at.commit_time };
+  return { columns: kpi.columns, rows, range, asOf, loading: at.loading, timezone: values.timezone };
+}
+
+/** A request with what it left out. */
+type Asked = Omit<KpiRequest, keyof Values | keyof Range> &
+  Values & { readonly [Day in keyof Range]?: string | undefined };
+
+/** What was left out. */
+interface Values {
+  readonly timezone: string;
+  readonly now: string | null;
+  readonly grain: Grain;
+  readonly by: Level;
+  readonly budgetKind: 'lifetime' | 'daily';
+  readonly hours: number;
+}
+
+function valuesOf(request: KpiRequest, commitTime: string | null): Values {
+  const narrowed =
+    request.campaign !== undefined ? 'campaign' : request.advertiser !== undefined ? 'advertiser' : 'platform';
+  return {
+    timezone: request.timezone ?? 'UTC',
+    now: request.now ?? commitTime,
+    grain: request.grain ?? 'day',
+    by: request.by ?? narrowed,
+    budgetKind: request.budgetKind ?? 'lifetime',
+    hours: request.hours ?? 6,
+  };
 }
 
 function definitionOf(name: string): KpiDefinition {
@@ -74,6 +132,26 @@ function checkRequest(kpi: KpiDefinition, request: KpiRequest): void {
   }
   if (!['cpc', 'cpm'].includes(request.pricingModel)) {
     throw new AppError('USAGE', `the pricing model is cpc or cpm, not “${request.pricingModel}”`);
+  }
+  checkChoices(kpi, request);
+}
+
+function checkChoices(kpi: KpiDefinition, { by, campaign, advertiser, timezone, now }: KpiRequest): void {
+  const isNarrowed = campaign !== undefined || (advertiser !== undefined && by === 'platform');
+  if (by !== undefined && isNarrowed && by !== 'campaign' && kpi.params.includes('by')) {
+    throw new AppError(
+      'USAGE',
+      `figures by ${by} cannot be narrowed like that: ask by ${campaign === undefined ? 'advertiser' : 'campaign'}`,
+    );
+  }
+  if (timezone !== undefined && !isTimeZone(timezone)) {
+    throw new AppError(
+      'USAGE',
+      `there is no time zone “${timezone}”; names are those of the IANA data base, as Europe/Berlin`,
+    );
+  }
+  if (now !== undefined && !/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?$/.test(now)) {
+    throw new AppError('USAGE', `“${now}” is not a moment like 2026-03-07 10:00:00`);
   }
 }
 
@@ -104,52 +182,85 @@ async function rangeOf(
   clickhouse: ClickHouse,
   names: Names,
   kpi: KpiDefinition,
-  request: KpiRequest,
+  request: Asked,
 ): Promise<Range | null> {
-  const chosen =
-    request.from !== undefined && request.to !== undefined ? null : await eventDays(clickhouse, names, kpi);
+  const maxDays = kpi.params.includes('grain') && request.grain === 'hour' ? MAX_DAYS_BY_HOUR : kpi.maxDays;
+  const isGiven = request.from !== undefined && request.to !== undefined;
+  const chosen = isGiven ? null : await eventDays(clickhouse, names, { maxDays, timezone: request.timezone });
   const to = request.to ?? later(chosen?.to, request.from);
   const from = request.from ?? earlier(chosen?.from, request.to);
   if (from === undefined || to === undefined) return null;
   if (from > to) throw new AppError('USAGE', `the range is empty: ${from} comes after ${to}`);
   const days = dayNumber(to) - dayNumber(from) + 1;
-  if (kpi.maxDays === null || days <= kpi.maxDays) return { from, to };
+  if (maxDays === null || days <= maxDays) return { from, to };
   if (request.from !== undefined) {
-    throw new AppError(
-      'USAGE',
-      `“${kpi.name}” shows at most ${kpi.maxDays} days, not the ${days} from ${from} to ${to}`,
-    );
+    throw new AppError('USAGE', `“${kpi.name}” shows at most ${maxDays} days, not the ${days} from ${from} to ${to}`);
   }
-  return { from: dayText(dayNumber(to) - kpi.maxDays + 1), to };
+  return { from: dayText(dayNumber(to) - maxDays + 1), to };
 }
 
 /** First and last day with events; where ranges are limited, days after tomorrow only if there are no others. */
-async function eventDays(clickhouse: ClickHouse, names: Names, kpi: KpiDefinition): Promise<Range | null> {
+async function eventDays(
+  clickhouse: ClickHouse,
+  names: Names,
+  { maxDays, timezone }: { maxDays: number | null; timezone: string },
+): Promise<Range | null> {
   const [row] = await clickhouse.rows<{ first: string | null; last: string | null; last_past: string | null }>(
-    `SELECT min(toDate32(hour)) AS first, max(toDate32(hour)) AS last, maxOrNullIf(toDate32(hour), hour < addDays(now('UTC'), 2)) AS last_past
+    `SELECT toDate32(toTimeZone(min(hour), {timezone:String})) AS first, toDate32(toTimeZone(max(hour), {timezone:String})) AS last,
+       toDate32(toTimeZone(maxOrNullIf(hour, hour < addDays(now('UTC'), 2)), {timezone:String})) AS last_past
      FROM ${chIdent(names.database)}.campaign_hourly WHERE impressions != 0 OR clicks != 0`,
+    { params: { timezone } },
   );
   if (row === undefined || row.first === null || row.last === null) return null;
-  return { from: row.first, to: kpi.maxDays === null ? row.last : (row.last_past ?? row.last) };
+  return { from: row.first, to: maxDays === null ? row.last : (row.last_past ?? row.last) };
 }
 
 async function readRows(
   clickhouse: ClickHouse,
   names: Names,
   kpi: KpiDefinition,
-  { from, to, ...request }: KpiRequest & Range,
+  request: Asked,
 ): Promise<Record<string, unknown>[]> {
-  const sql = reportStatement(kpi, viewCall(kpi), request).replaceAll('${database}', chIdent(names.database));
-  const { advertiser, campaign, pricingModel } = request;
+  const { advertiser, campaign } = request;
+  const sql = reportStatement(kpi, await sourceOf(clickhouse, names, kpi, request), request).replaceAll(
+    '${database}',
+    chIdent(names.database),
+  );
   return await clickhouse.rows(sql, {
     params: {
-      from,
-      to,
-      ...(kpi.hasPricingModel ? { pricing_model: pricingModel } : {}),
+      ...paramsOf(kpi, request),
       ...(advertiser === undefined ? {} : { advertiser }),
       ...(campaign === undefined ? {} : { campaign }),
     },
   });
+}
+
+/** The view; where the time zone cuts hours of the rollup, its body over facts that are cut there. */
+async function sourceOf(clickhouse: ClickHouse, names: Names, kpi: KpiDefinition, request: Asked): Promise<string> {
+  const { timezone, grain, from, to } = request;
+  const cuts = kpi.params.includes('grain') && grain !== 'hour' && kpi.cuts === 'hour' ? 'day' : kpi.cuts;
+  if (cuts === 'none' || timezone === 'UTC') return viewCall(kpi);
+  const days =
+    from !== undefined && to !== undefined
+      ? { from, to }
+      : await eventDays(clickhouse, names, { maxDays: null, timezone });
+  if (days === null || hasWholeHours(timezone, days)) return viewCall(kpi);
+  return `(\n${withSources(kpi.sql, cutSources(cuts))}\n)`;
+}
+
+function paramsOf(kpi: KpiDefinition, request: Asked): Record<string, unknown> {
+  const values: Record<ParamName, unknown> = {
+    from: request.from,
+    to: request.to,
+    now: request.now,
+    timezone: request.timezone,
+    grain: request.grain,
+    by: request.by,
+    pricing_model: request.pricingModel,
+    budget_kind: request.budgetKind,
+    hours: request.hours,
+  };
+  return Object.fromEntries(kpi.params.map((name) => [name, values[name]]));
 }
 
 function later(a: string | undefined, b: string | undefined): string | undefined {

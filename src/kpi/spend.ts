@@ -3,11 +3,14 @@ import { column, type KpiDefinition, plainReport } from './definition.ts';
 import {
   AS_OF,
   AS_OF_COLUMNS,
+  BUDGET_KIND,
   IN_RANGE,
   JOIN_CAMPAIGN,
+  KNOWN_BUDGET_KIND,
   KNOWN_PRICING_MODEL,
   MONEY_CAVEATS,
-  SPEND,
+  PRICING,
+  spendOf,
   WHOSE,
   WHOSE_SELECT,
 } from './fragments.ts';
@@ -16,6 +19,7 @@ const COLUMNS = [
   ...WHOSE,
   column('bid', 'Bid now', 'money'),
   column('budget', 'Budget', 'money'),
+  column('pricing_model', 'Pays for', 'text', 'cpc: a click, cpm: a thousand impressions'),
   column('impressions', 'Impressions', 'count'),
   column('clicks', 'Clicks', 'count'),
   column('est_spend', 'Est. spend', 'money', 'in the range'),
@@ -32,8 +36,6 @@ const COLUMNS = [
   ),
 ];
 
-const BILLABLE = "if({pricing_model:String} = 'cpm', impressions, clicks)";
-
 /** Estimated spend by campaign. */
 export const SPEND_KPI: KpiDefinition = {
   name: 'spend',
@@ -45,54 +47,57 @@ export const SPEND_KPI: KpiDefinition = {
   unit: 'money in the currency of the bids, exact decimals; budget used is a fraction',
   grain: 'one row per campaign; highest spend first',
   nullRule:
-    'eCPC is NULL without clicks, eCPM without impressions, budget used for a budget of 0; budget figures for events without a campaign',
+    'eCPC is NULL without clicks, eCPM without impressions, budget used for a budget of 0; budget figures for events without a campaign and for daily budgets (see `budget`)',
   caveats: [
     ...MONEY_CAVEATS,
     'Spend is that of the range; budget used and remaining compare the budget, taken as that of the whole campaign, with the spend of all time.',
     'A campaign’s spend can exceed its budget: the source does not stop delivery.',
   ],
   view: 'kpi_spend',
-  hasPricingModel: true,
+  params: ['from', 'to', 'timezone', 'pricing_model', 'budget_kind'],
   filters: ['advertiser', 'campaign'],
   maxDays: null,
+  cuts: 'day',
+  source: 'rollup',
   columns: COLUMNS,
   sql: `WITH ${AS_OF}
 SELECT
     ${WHOSE_SELECT},
     c.bid AS bid,
     c.budget AS budget,
+    ${PRICING} AS pricing_model,
     f.impressions AS impressions,
     f.clicks AS clicks,
-    f.est_spend AS est_spend,
-    f.est_spend / nullIf(f.clicks, 0) AS ecpc,
-    1000 * f.est_spend / nullIf(f.impressions, 0) AS ecpm,
-    f.est_spend_total AS est_spend_total,
-    toFloat64(f.est_spend_total) / nullIf(toFloat64(c.budget), 0) AS budget_used,
-    c.budget - f.est_spend_total AS remaining,
-    if(isNull(c.campaign_id), f.billable, 0) + f.undated_billable AS unpriced_events,
+    ${spendOf('f.cpc', 'f.cpm')} AS est_spend,
+    est_spend / nullIf(f.clicks, 0) AS ecpc,
+    1000 * est_spend / nullIf(f.impressions, 0) AS ecpm,
+    ${spendOf('f.cpc_total', 'f.cpm_total')} AS est_spend_total,
+    if(${BUDGET_KIND} = 'daily', NULL, toFloat64(est_spend_total) / nullIf(toFloat64(c.budget), 0)) AS budget_used,
+    if(${BUDGET_KIND} = 'daily', NULL, c.budget - est_spend_total) AS remaining,
+    if(isNull(c.campaign_id), if(${PRICING} = 'cpm', f.impressions, f.clicks), 0) + if(${PRICING} = 'cpm', f.undated_impressions, f.undated_clicks) AS unpriced_events,
     ${AS_OF_COLUMNS}
 FROM
 (
-    SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, sum(s) AS est_spend, sum(t) AS est_spend_total,
-        sum(b) AS billable, sum(ub) AS undated_billable, max(live) AS is_live
+    SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, sum(c) AS cpc, sum(m) AS cpm, sum(ct) AS cpc_total, sum(mt) AS cpm_total,
+        sum(ui) AS undated_impressions, sum(uk) AS undated_clicks, max(live) AS is_live
     FROM
     (
-        SELECT campaign_id, sumIf(impressions, in_range) AS i, sumIf(clicks, in_range) AS k, sumIf(spend, in_range) AS s, sum(spend) AS t,
-            sumIf(billable, in_range) AS b, sumIf(billable, isNull(hour)) AS ub, 0 AS live
+        SELECT campaign_id, sumIf(impressions, in_range) AS i, sumIf(clicks, in_range) AS k,
+            sumIf(spend_cpc, in_range) AS c, sumIf(spend_cpm, in_range) AS m, sum(spend_cpc) AS ct, sum(spend_cpm) AS mt,
+            sumIf(impressions, isNull(hour)) AS ui, sumIf(clicks, isNull(hour)) AS uk, 0 AS live
         FROM
         (
-            SELECT campaign_id, hour, impressions, clicks, ${SPEND} AS spend, ${BILLABLE} AS billable,
-                ifNull(${IN_RANGE}, false) AS in_range
-            FROM \${database}.campaign_hourly
+            SELECT campaign_id, hour, impressions, clicks, spend_cpc, spend_cpm, ifNull(${IN_RANGE}, false) AS in_range
+            FROM \${facts}
         )
         GROUP BY campaign_id
         UNION ALL
-        SELECT campaign_id, 0, 0, 0, 0, 0, 0, 1 FROM \${database}.campaign_directory WHERE NOT deleted
+        SELECT campaign_id, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM \${campaigns} WHERE NOT deleted
     )
     GROUP BY campaign_id
-    HAVING is_live = 1 OR impressions != 0 OR clicks != 0 OR undated_billable != 0
 ) AS f
 ${JOIN_CAMPAIGN}
-WHERE ${KNOWN_PRICING_MODEL}`,
+WHERE ${KNOWN_PRICING_MODEL} AND ${KNOWN_BUDGET_KIND}
+    AND (f.is_live = 1 OR f.impressions != 0 OR f.clicks != 0 OR if(${PRICING} = 'cpm', f.undated_impressions, f.undated_clicks) != 0)`,
   report: plainReport(COLUMNS, 'est_spend DESC, campaign_id NULLS LAST'),
 };

@@ -1,5 +1,6 @@
 /** SQL of a key figure: its view, and the report that reads it. */
-import type { KpiDefinition } from './definition.ts';
+import { type KpiDefinition, PARAMS } from './definition.ts';
+import { PRESENT, withSources } from './sources.ts';
 
 /** Narrows a report. */
 export interface KpiFilter {
@@ -9,13 +10,13 @@ export interface KpiFilter {
 
 /** `CREATE OR REPLACE VIEW`, with `${database}` to be replaced. */
 export function viewStatement(kpi: KpiDefinition): string {
-  return `CREATE OR REPLACE VIEW \${database}.${kpi.view} AS\n${kpi.sql}`;
+  return `CREATE OR REPLACE VIEW \${database}.${kpi.view} AS\n${withSources(kpi.sql, PRESENT)}`;
 }
 
 /** A call of the view with its parameters passed on. */
 export function viewCall(kpi: KpiDefinition): string {
-  const pricing = kpi.hasPricingModel ? ', pricing_model = {pricing_model:String}' : '';
-  return `\${database}.${kpi.view}(from = {from:Date32}, to = {to:Date32}${pricing})`;
+  const params = kpi.params.map((name) => `${name} = {${name}:${PARAMS[name].type}}`);
+  return `\${database}.${kpi.view}${params.length === 0 ? '' : `(${params.join(', ')})`}`;
 }
 
 /**

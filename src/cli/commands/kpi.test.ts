@@ -18,6 +18,7 @@ const RESULT: KpiResult = {
   range: { from: '2026-03-01', to: '2026-03-02' },
   asOf: { lsn: '0/1A2B', commitTime: '2026-03-02 12:00:00.000000' },
   loading: false,
+  timezone: 'UTC',
 };
 
 describe('resultText', () => {

@@ -4,7 +4,7 @@ import { nearest } from '../../config/nearest.ts';
 import { ClickHouse } from '../../destination/client.ts';
 import type { KpiColumn, Unit } from '../../kpi/definition.ts';
 import { type KpiName, KPIS } from '../../kpi/definitions.ts';
-import { type KpiRequest, type KpiResult, queryKpi } from '../../kpi/query.ts';
+import { GRAINS, type KpiRequest, type KpiResult, LEVELS, queryKpi } from '../../kpi/query.ts';
 import { AppError } from '../../model/errors.ts';
 import { openContext } from '../context.ts';
 import { renderCsv, renderJson, renderTable, roundCents, type Row } from '../print.ts';
@@ -14,6 +14,8 @@ Examples:
   millrace kpi list
   millrace kpi ctr
   millrace kpi daily --from 2026-03-01 --to 2026-03-31 --format csv
+  millrace kpi delivery --grain week --by advertiser --timezone Europe/Berlin
+  millrace kpi health
   millrace kpi spend --pricing-model cpm`;
 
 type Format = 'table' | 'json' | 'csv';
@@ -23,10 +25,16 @@ type Filters = Omit<KpiRequest, 'pricingModel'>;
 /** The command `kpi`. */
 export function kpiCommand() {
   return new Command('kpi')
-    .description('Lists the key figures, or shows one. Days are of the event, in UTC; money follows --pricing-model.')
+    .description('Lists the key figures, or shows one. Days are of the event; money follows --pricing-model.')
     .argument('[name]', 'name of the key figure, or “list”', 'list')
     .option('--from <day>', 'first day, for example 2026-03-01 (default: the first with events)')
     .option('--to <day>', 'last day (default: the last with events)')
+    .option('--timezone <name>', 'in which days and hours are meant, for example Europe/Berlin (default: UTC)')
+    .addOption(new Option('--grain <grain>', 'steps of “delivery” (default: day)').choices(GRAINS))
+    .addOption(new Option('--by <level>', 'whose figures (default: platform)').choices(LEVELS))
+    .addOption(
+      new Option('--budget-kind <kind>', 'what budgets are for, where no rule says it').choices(['lifetime', 'daily']),
+    )
     .option('--advertiser <id>', 'one advertiser only', parseId)
     .option('--campaign <id>', 'one campaign only', parseId)
     .addOption(new Option('--format <format>', 'how to print').choices(['table', 'json', 'csv']))
@@ -63,7 +71,8 @@ async function kpiText(command: CommandUnknownOpts, name: KpiName, filters: Filt
 /** The result in one of the formats; each says up to where it is true. */
 export function resultText(name: KpiName, result: KpiResult, format: Format): string {
   const { columns, rows, range, asOf, loading } = result;
-  if (format === 'json') return renderJson({ kpi: name, range, asOf, loading, columns, rows });
+  if (format === 'json')
+    return renderJson({ kpi: name, range, asOf, loading, timezone: result.timezone, columns, rows });
   if (format === 'csv') {
     const dated = rows.map((row) => ({ ...row, as_of: asOf.commitTime, as_of_lsn: asOf.lsn }));
     return renderCsv([...columns, { name: 'as_of' }, { name: 'as_of_lsn' }], dated);

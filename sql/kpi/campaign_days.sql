@@ -1,0 +1,53 @@
+-- Campaign-day curve
+-- Delivery of each campaign by day of its flight: whether it wears out.
+--
+-- Formula:  day of the flight = day − start + 1; sums over the events of the day, and running sums
+-- Unit:     counts; CTR is a fraction
+-- Grain:    one row per campaign with a start date and day of the range that lies in its flight or has events
+-- NULL:     CTR is NULL without impressions; campaigns without a start date have no curve
+-- Caveat:   Running sums begin with the range.
+-- Caveat:   Days after `to` are not there, also when the flight goes on.
+--
+-- As a view:  SELECT * FROM ads.kpi_campaign_days(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC')
+-- This file:  clickhouse-client --param_from=… --param_to=… --param_timezone=… --queries-file sql/kpi/campaign_days.sql
+-- Written by scripts/docs.mjs from src/kpi.
+
+SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, campaign_day, day, impressions, clicks, ctr, impressions_so_far, clicks_so_far
+FROM (
+WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+SELECT
+    c.advertiser_id AS advertiser_id,
+    coalesce(a.advertiser, if(isNull(c.advertiser_id), '(none)', '(unknown)')) AS advertiser,
+    f.campaign_id AS campaign_id,
+    coalesce(c.campaign, if(isNull(f.campaign_id), '(none)', '(unknown)')) AS campaign,
+    ifNull(c.deleted, false) AS deleted,
+    toInt64(dateDiff('day', c.start_date, f.day) + 1) AS campaign_day,
+    f.day AS day,
+    f.impressions AS impressions,
+    f.clicks AS clicks,
+    f.clicks / nullIf(f.impressions, 0) AS ctr,
+    sum(f.impressions) OVER (PARTITION BY f.campaign_id ORDER BY f.day ROWS UNBOUNDED PRECEDING) AS impressions_so_far,
+    sum(f.clicks) OVER (PARTITION BY f.campaign_id ORDER BY f.day ROWS UNBOUNDED PRECEDING) AS clicks_so_far,
+    at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
+FROM
+(
+    SELECT campaign_id, day, sum(i) AS impressions, sum(k) AS clicks
+    FROM
+    (
+        SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k
+        FROM ads.campaign_hourly
+        WHERE (hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)
+        GROUP BY campaign_id, day
+        HAVING i != 0 OR k != 0
+        UNION ALL
+        SELECT campaign_id, day, 0, 0
+        FROM (SELECT campaign_id, start_date, end_date, toNullable(arrayJoin(arrayMap(i -> addDays({from:Date32}, i), range(toUInt64(greatest(0, dateDiff('day', {from:Date32}, {to:Date32}) + 1)))))) AS day FROM ads.campaign_directory WHERE NOT deleted)
+        WHERE day >= start_date AND ifNull(day <= end_date, true)
+    )
+    GROUP BY campaign_id, day
+) AS f
+LEFT JOIN ads.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
+WHERE isNotNull(c.start_date)
+)
+ORDER BY campaign_id, day;

@@ -1,0 +1,51 @@
+-- Time to click (estimate)
+-- How long after an impression of the campaign clicks come, at least.
+--
+-- Formula:  click time − time of the latest impression of the same campaign not after it; median and 90th percentile (the least value that so many do not exceed)
+-- Unit:     seconds
+-- Grain:    one row per campaign with clicks in the range; most clicks first
+-- NULL:     percentiles are NULL when no click has an earlier impression
+-- Caveat:   A lower bound: a click does not name its impression, and the one that was clicked may lie before the latest.
+-- Caveat:   Reads the events themselves: slower than figures from the rollup.
+--
+-- As a view:  SELECT * FROM ads.kpi_time_to_click(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC')
+-- This file:  clickhouse-client --param_from=… --param_to=… --param_timezone=… --queries-file sql/kpi/time_to_click.sql
+-- Written by scripts/docs.mjs from src/kpi.
+
+SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, clicks, matched, median_seconds, p90_seconds
+FROM (
+WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+SELECT
+    c.advertiser_id AS advertiser_id,
+    coalesce(a.advertiser, if(isNull(c.advertiser_id), '(none)', '(unknown)')) AS advertiser,
+    f.campaign_id AS campaign_id,
+    coalesce(c.campaign, if(isNull(f.campaign_id), '(none)', '(unknown)')) AS campaign,
+    ifNull(c.deleted, false) AS deleted,
+    f.clicks AS clicks,
+    f.matched AS matched,
+    if(f.matched = 0, NULL, f.q[1] / 1000000) AS median_seconds,
+    if(f.matched = 0, NULL, f.q[2] / 1000000) AS p90_seconds,
+    at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
+FROM
+(
+    SELECT k.campaign_id AS campaign_id, toInt64(count()) AS clicks, toInt64(countIf(isNotNull(i.seen_at))) AS matched,
+        quantilesExactIf(0.5, 0.9)(assumeNotNull(toUnixTimestamp64Micro(k.clicked_at) - toUnixTimestamp64Micro(i.seen_at)), isNotNull(i.seen_at)) AS q
+    FROM
+    (
+        SELECT assumeNotNull(campaign_id) AS campaign_id, assumeNotNull(created_at) AS clicked_at
+        FROM ads.campaign_events
+        WHERE fact = 'clicks' AND isNotNull(campaign_id) AND isNotNull(created_at)
+            AND toDate32(toTimeZone(created_at, {timezone:String})) BETWEEN {from:Date32} AND {to:Date32}
+    ) AS k
+    ASOF LEFT JOIN
+    (
+        SELECT assumeNotNull(campaign_id) AS campaign_id, assumeNotNull(created_at) AS at, created_at AS seen_at
+        FROM ads.campaign_events
+        WHERE fact = 'impressions' AND isNotNull(campaign_id) AND isNotNull(created_at)
+    ) AS i ON k.campaign_id = i.campaign_id AND k.clicked_at >= i.at
+    GROUP BY k.campaign_id
+) AS f
+LEFT JOIN ads.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
+)
+ORDER BY clicks DESC, campaign_id;

@@ -1,0 +1,78 @@
+-- Zero delivery
+-- How long each campaign in flight has had no impression.
+--
+-- Formula:  hours from the end of the hour of the last impression to now; silent from `hours` on
+-- Unit:     hours
+-- Grain:    one row per campaign in flight; longest silence first
+-- NULL:     the last impression is NULL when there was none in 35 days
+-- Caveat:   Counted in whole hours, as the rollup has them: up to an hour short. Impressions dated in the future do not count.
+--
+-- As a view:  SELECT * FROM ads.kpi_zero_delivery(now = '2026-03-07 10:00:00', timezone = 'UTC', hours = '6', pricing_model = 'cpc', budget_kind = 'lifetime')
+-- This file:  clickhouse-client --param_now=… --param_timezone=… --param_hours=… --param_pricing_model=… --param_budget_kind=… --queries-file sql/kpi/zero_delivery.sql
+-- Written by scripts/docs.mjs from src/kpi.
+
+SELECT advertiser_id, advertiser, campaign_id, campaign, start_date, end_date, last_impression_hour, idle_hours, is_silent
+FROM (
+WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+SELECT
+    f.advertiser_id AS advertiser_id,
+    coalesce(a.advertiser, if(isNull(f.advertiser_id), '(none)', '(unknown)')) AS advertiser,
+    f.campaign_id AS campaign_id,
+    f.campaign AS campaign,
+    f.start_date AS start_date,
+    f.end_date AS end_date,
+    l.last_hour AS last_impression_hour,
+    if(isNull(l.last_hour) AND isNull(f.start_date), 840, greatest(0, least(840, intDiv(toUnixTimestamp64Second(toDateTime64({now:DateTime64(6, 'UTC')}, 0, 'UTC')) - greatest(
+        ifNull(toUnixTimestamp64Second(l.last_hour) + 3600, -9223372036854775807), ifNull(toUnixTimestamp64Second(toDateTime64(toString(f.start_date), 0, {timezone:String})), -9223372036854775807)), 3600)))) AS idle_hours,
+    (idle_hours >= {hours:UInt32})::Bool AS is_silent,
+    at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
+FROM (
+    SELECT
+        c.campaign_id AS campaign_id, c.campaign AS campaign, c.advertiser_id AS advertiser_id, c.bid AS bid, c.budget AS budget,
+        c.start_date AS start_date, c.end_date AS end_date,
+        coalesce(c.pricing_rule, {pricing_model:String}) AS pricing_model, coalesce(c.budget_rule, {budget_kind:String}) AS budget_kind, toNullable(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))) AS today,
+        toInt64(dateDiff('day', c.start_date, c.end_date) + 1) AS d_total,
+        greatest(toInt64(0), least(toInt64(dateDiff('day', c.start_date, today)), ifNull(d_total, 9223372036854775807))) AS d_elapsed,
+        greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, today), today), c.end_date) + 1)) AS days_left,
+        greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, subtractDays(today, 7)), subtractDays(today, 7)), least(ifNull(c.end_date, subtractDays(today, 1)), subtractDays(today, 1))) + 1)) AS pace_days,
+        ifNull(f.impressions, 0) AS impressions, ifNull(f.clicks, 0) AS clicks, ifNull(f.spend, 0) AS spend, ifNull(f.spend_before, 0) AS spend_before,
+        ifNull(f.spend_today, 0) AS spend_today, ifNull(f.flight_spend, 0) AS flight_spend, ifNull(f.overspend_daily, 0) AS overspend_daily,
+        ifNull(f.pace_sum, 0) AS pace_sum, ifNull(f.pace_squares, 0) AS pace_squares
+    FROM (SELECT * FROM ads.campaign_directory WHERE NOT deleted) AS c
+    LEFT JOIN
+    (
+        SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, sum(s) AS spend,
+            sumIf(s, day < toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))) AS spend_before, sumIf(s, day = toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))) AS spend_today,
+            sumIf(s, in_flight AND day < toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))) AS flight_spend,
+            sum(greatest(s - budget, toDecimal128(0, 6))) AS overspend_daily,
+            sumIf(s, in_flight AND day < toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String})) AND day >= subtractDays(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String})), 7)) AS pace_sum,
+            sumIf(toFloat64(s) * toFloat64(s), in_flight AND day < toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String})) AND day >= subtractDays(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String})), 7)) AS pace_squares
+        FROM
+        (
+        SELECT d.campaign_id AS campaign_id, d.day AS day, d.i AS i, d.k AS k, if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', d.cpm, d.cpc) AS s,
+            c.start_date AS start_date, c.end_date AS end_date, c.budget AS budget,
+            isNotNull(d.day) AND ifNull(d.day >= c.start_date, true) AND ifNull(d.day <= c.end_date, true) AS in_flight
+        FROM
+        (
+            SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ads.campaign_hourly
+            WHERE isNotNull(campaign_id) AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true))
+            GROUP BY campaign_id, day
+        ) AS d
+        INNER JOIN ads.campaign_directory AS c ON d.campaign_id = c.campaign_id
+        )
+        GROUP BY campaign_id
+    ) AS f ON c.campaign_id = f.campaign_id
+) AS f
+LEFT JOIN (SELECT campaign_id, max(hour) AS last_hour
+    FROM
+    (
+        SELECT campaign_id, hour FROM ads.campaign_hourly
+        WHERE hour <= {now:DateTime64(6, 'UTC')} AND hour >= subtractDays({now:DateTime64(6, 'UTC')}, 35)
+        GROUP BY campaign_id, hour HAVING sum(impressions) > 0
+    )
+    GROUP BY campaign_id) AS l ON f.campaign_id = l.campaign_id
+LEFT JOIN ads.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
+WHERE ifNull(f.start_date <= f.today, true) AND ifNull(f.today <= f.end_date, true) AND throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({budget_kind:String} NOT IN ('lifetime', 'daily'), 'budget_kind is lifetime or daily') = 0
+)
+ORDER BY idle_hours DESC, campaign_id;

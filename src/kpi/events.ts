@@ -1,0 +1,185 @@
+/** Figures that need the events themselves: not for a page that is read often. */
+import { column, type KpiDefinition, plainReport } from './definition.ts';
+import {
+  AS_OF,
+  AS_OF_COLUMNS,
+  BUDGET_KIND,
+  JOIN_CAMPAIGN,
+  KNOWN_BUDGET_KIND,
+  KNOWN_PRICING_MODEL,
+  LOCAL_DAY,
+  MONEY_CAVEATS,
+  spendOf,
+  utcHour,
+  WHOSE,
+  WHOSE_LIVE,
+  WHOSE_SELECT,
+} from './fragments.ts';
+
+const CAP_COLUMNS = [
+  ...WHOSE_LIVE,
+  column('budget', 'Budget', 'money'),
+  column('budget_kind', 'Budget is', 'text', 'lifetime or daily'),
+  column('period', 'Day', 'day', 'the local day of a daily budget; NULL: the whole life'),
+  column('cap_out_at', 'Capped out at', 'time', 'the instant of the event with which spend reached the budget'),
+  column('est_spend', 'Est. spend', 'money', 'of the period'),
+  column('overdelivery', 'Overdelivery', 'money', 'spend − budget'),
+  column('clicks_after', 'Clicks after', 'count', 'clicks of the period later than that instant'),
+];
+
+/** Sums of facts per campaign, period and hour. */
+const HOURS = `SELECT e.campaign_id AS campaign_id, if(${BUDGET_KIND} = 'daily', e.day, NULL) AS period, e.hour AS hour, e.k AS k,
+            ${spendOf('e.cpc', 'e.cpm')} AS s, c.budget AS budget, ${BUDGET_KIND} AS budget_kind, c.campaign AS campaign, c.advertiser_id AS advertiser_id
+        FROM
+        (
+            SELECT campaign_id, ${LOCAL_DAY} AS day, ${utcHour('hour')} AS hour, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM \${facts}
+            WHERE isNotNull(hour) AND isNotNull(campaign_id) AND \${whole_hours}
+            GROUP BY campaign_id, day, hour
+        ) AS e
+        INNER JOIN (SELECT * FROM \${campaigns} WHERE NOT deleted AND budget > 0) AS c ON e.campaign_id = c.campaign_id`;
+
+/** When budgets were used up. */
+export const CAP_OUT_KPI: KpiDefinition = {
+  name: 'cap_out',
+  title: 'Cap-out',
+  description: 'When the spend of each campaign reached its budget, and what came afterwards.',
+  formula:
+    'the first instant at which the spend of all events of the period up to then, that instant included, is at least the budget',
+  unit: 'money in the currency of the bids, exact decimals; times in UTC',
+  grain:
+    'one row per campaign that exists and period (its life, or each local day of a daily budget) in which the budget was reached; latest first',
+  nullRule: 'campaigns that have not reached their budget have no row, those with a budget of 0 neither',
+  caveats: [
+    ...MONEY_CAVEATS,
+    'The hour comes from the rollup, the instant from the events of that hour: those tables are read.',
+    'Compared with the present budget, also for days before it was changed. Events that came late count where they happened.',
+  ],
+  view: 'kpi_cap_out',
+  params: ['timezone', 'pricing_model', 'budget_kind'],
+  filters: ['advertiser', 'campaign'],
+  maxDays: null,
+  cuts: 'day',
+  source: 'events',
+  columns: CAP_COLUMNS,
+  sql: `WITH ${AS_OF},
+capped AS
+(
+    SELECT campaign_id, period, campaign, advertiser_id, budget, budget_kind,
+        max(total) AS est_spend, min(hour) AS cap_hour, argMin(running - s, hour) AS spend_before, argMin(clicks_later, hour) AS clicks_later
+    FROM
+    (
+        SELECT *, sum(s) OVER w AS running, sum(s) OVER p AS total,
+            sum(k) OVER p - sum(k) OVER w AS clicks_later
+        FROM
+        (
+        ${HOURS}
+        )
+        WINDOW w AS (PARTITION BY campaign_id, period ORDER BY hour ROWS UNBOUNDED PRECEDING), p AS (PARTITION BY campaign_id, period)
+    )
+    WHERE running >= budget
+    GROUP BY campaign_id, period, campaign, advertiser_id, budget, budget_kind
+)
+SELECT
+    f.advertiser_id AS advertiser_id,
+    coalesce(a.advertiser, if(isNull(f.advertiser_id), '(none)', '(unknown)')) AS advertiser,
+    f.campaign_id AS campaign_id,
+    f.campaign AS campaign,
+    f.budget AS budget,
+    f.budget_kind AS budget_kind,
+    f.period AS period,
+    f.cap_out_at AS cap_out_at,
+    f.est_spend AS est_spend,
+    f.est_spend - f.budget AS overdelivery,
+    f.clicks_after AS clicks_after,
+    ${AS_OF_COLUMNS}
+FROM
+(
+    SELECT campaign_id, period, campaign, advertiser_id, budget, budget_kind, est_spend,
+        minIf(created_at, running >= budget) AS cap_out_at,
+        any(clicks_later) + countIf(fact = 'clicks' AND running - own >= budget AND created_at > first_at) AS clicks_after
+    FROM
+    (
+        SELECT *, minIf(created_at, running >= budget) OVER (PARTITION BY campaign_id, period) AS first_at
+        FROM
+        (
+            SELECT g.campaign_id AS campaign_id, g.period AS period, g.campaign AS campaign, g.advertiser_id AS advertiser_id, g.budget AS budget,
+                g.budget_kind AS budget_kind, g.est_spend AS est_spend, g.clicks_later AS clicks_later, e.fact AS fact, assumeNotNull(e.created_at) AS created_at,
+                ${spendOf('e.cpc', 'e.cpm')} AS own,
+                g.spend_before + sum(own) OVER (PARTITION BY g.campaign_id, g.period ORDER BY e.created_at RANGE UNBOUNDED PRECEDING) AS running
+            FROM
+            (
+                SELECT * FROM \${events}
+                WHERE created_at >= (SELECT min(cap_hour) FROM capped) AND created_at < (SELECT addHours(max(cap_hour), 1) FROM capped)
+            ) AS e
+            INNER JOIN capped AS g ON e.campaign_id = g.campaign_id AND ${utcHour('e.created_at')} = g.cap_hour
+            LEFT JOIN \${campaigns} AS c ON g.campaign_id = c.campaign_id
+            WHERE isNull(g.period) OR g.period = toDate32(toTimeZone(e.created_at, {timezone:String}))
+        )
+    )
+    GROUP BY ALL
+) AS f
+LEFT JOIN \${advertisers} AS a ON f.advertiser_id = a.advertiser_id
+WHERE ${KNOWN_PRICING_MODEL} AND ${KNOWN_BUDGET_KIND}`,
+  report: plainReport(CAP_COLUMNS, 'cap_out_at DESC, campaign_id'),
+};
+
+const CLICK_COLUMNS = [
+  ...WHOSE,
+  column('clicks', 'Clicks', 'count', 'in the range'),
+  column('matched', 'Matched', 'count', 'clicks with an impression of their campaign at their time or before'),
+  column('median_seconds', 'Median s', 'number', 'from the latest such impression to the click'),
+  column('p90_seconds', 'p90 s', 'number'),
+];
+
+/** From impression to click. */
+export const TIME_TO_CLICK_KPI: KpiDefinition = {
+  name: 'time_to_click',
+  title: 'Time to click (estimate)',
+  description: 'How long after an impression of the campaign clicks come, at least.',
+  formula:
+    'click time − time of the latest impression of the same campaign not after it; median and 90th percentile (the least value that so many do not exceed)',
+  unit: 'seconds',
+  grain: 'one row per campaign with clicks in the range; most clicks first',
+  nullRule: 'percentiles are NULL when no click has an earlier impression',
+  caveats: [
+    'A lower bound: a click does not name its impression, and the one that was clicked may lie before the latest.',
+    'Reads the events themselves: slower than figures from the rollup.',
+  ],
+  view: 'kpi_time_to_click',
+  params: ['from', 'to', 'timezone'],
+  filters: ['advertiser', 'campaign'],
+  maxDays: 92,
+  cuts: 'none',
+  source: 'events',
+  columns: CLICK_COLUMNS,
+  sql: `WITH ${AS_OF}
+SELECT
+    ${WHOSE_SELECT},
+    f.clicks AS clicks,
+    f.matched AS matched,
+    if(f.matched = 0, NULL, f.q[1] / 1000000) AS median_seconds,
+    if(f.matched = 0, NULL, f.q[2] / 1000000) AS p90_seconds,
+    ${AS_OF_COLUMNS}
+FROM
+(
+    SELECT k.campaign_id AS campaign_id, toInt64(count()) AS clicks, toInt64(countIf(isNotNull(i.seen_at))) AS matched,
+        quantilesExactIf(0.5, 0.9)(assumeNotNull(toUnixTimestamp64Micro(k.clicked_at) - toUnixTimestamp64Micro(i.seen_at)), isNotNull(i.seen_at)) AS q
+    FROM
+    (
+        SELECT assumeNotNull(campaign_id) AS campaign_id, assumeNotNull(created_at) AS clicked_at
+        FROM \${events}
+        WHERE fact = 'clicks' AND isNotNull(campaign_id) AND isNotNull(created_at)
+            AND toDate32(toTimeZone(created_at, {timezone:String})) BETWEEN {from:Date32} AND {to:Date32}
+    ) AS k
+    ASOF LEFT JOIN
+    (
+        SELECT assumeNotNull(campaign_id) AS campaign_id, assumeNotNull(created_at) AS at, created_at AS seen_at
+        FROM \${events}
+        WHERE fact = 'impressions' AND isNotNull(campaign_id) AND isNotNull(created_at)
+    ) AS i ON k.campaign_id = i.campaign_id AND k.clicked_at >= i.at
+    GROUP BY k.campaign_id
+) AS f
+${JOIN_CAMPAIGN}`,
+  report: plainReport(CLICK_COLUMNS, 'clicks DESC, campaign_id'),
+};
