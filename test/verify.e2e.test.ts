@@ -138,7 +138,7 @@ const DAMAGE: Readonly<Record<string, { sql: readonly string[]; told: readonly (
     ],
     told: [
       "public.notes note 3 different: body null → ''",
-      'public.notes note 4 different: seen 2026-01-01 04:00:00.000000 → 2026-01-01 04:00:00.000001',
+      'public.notes note 4 different: seen 2026-01-01 04:00:00.000000+00 → 2026-01-01 04:00:00.000001+00',
     ],
   },
   'rows with composite and uuid keys are damaged': {

@@ -31,12 +31,12 @@ export class ArrayColumn extends FixedColumn {
 
   /**
    * @param elements An empty column of the element type, with NULL.
-   * @param delimiter Byte between elements: a comma, for all types but box.
+   * @param delimiter What stands between elements: a comma, for all types but box.
    */
-  constructor(options: ColumnOptions, elements: ColumnBuffer, delimiter: number) {
+  constructor(options: ColumnOptions, elements: ColumnBuffer, delimiter: ',' | ';') {
     super({ ...options, nullable: false }, 8);
     this.#elements = elements;
-    this.#delimiter = delimiter;
+    this.#delimiter = delimiter.charCodeAt(0);
   }
 
   override get byteLength(): number {

@@ -98,11 +98,10 @@ function formOf(column: SourceColumn, action: UnfitAction): TypeForm {
  * @returns SQL of ClickHouse.
  */
 export function copyLiteral(column: SourceColumn, text: string): string {
-  const literal = chLiteral(text);
-  if (column.choice?.mask !== undefined) return literal;
-  const { copyLiteral: form } = typeCodecOf(column).form;
-  if (form !== undefined) return form.replace('text', () => literal);
-  return `CAST(${literal}, ${chLiteral(codecFor({ ...column, nullable: false }).clickhouseType)})`;
+  if (column.choice?.mask !== undefined) return chLiteral(text);
+  const { copyLiteral: literal } = typeCodecOf(column).form;
+  if (literal !== undefined) return literal(text);
+  return `CAST(${chLiteral(text)}, ${chLiteral(codecFor({ ...column, nullable: false }).clickhouseType)})`;
 }
 
 function outsideOf(range: TypeForm['range']): string | null {

@@ -2,6 +2,7 @@
 import { AppError } from '../model/errors.ts';
 import type { SourceColumn } from '../model/table.ts';
 import type { Mask } from '../model/table-rule.ts';
+import { ArrayColumn } from './array-column.ts';
 import { type ColumnOptions, FAIL_UNFIT } from './column-base.ts';
 import { sourceTypeOf, typeCodecOf } from './column-type.ts';
 import type { Codec, ColumnBuffer, UnfitPolicy } from './column.ts';
@@ -111,6 +112,8 @@ const BY_TYPE: Readonly<Record<string, (options: ColumnOptions) => ColumnBuffer>
  * @throws {AppError} `TYPE_UNSUPPORTED`.
  */
 export function openNative(clickhouseType: string): ColumnBuffer {
+  const element = /^Array\((Nullable\(.+\))\)$/.exec(clickhouseType)?.[1];
+  if (element !== undefined) return new ArrayColumn(plain(clickhouseType, clickhouseType), openNative(element), ',');
   const inner = /^Nullable\((.+)\)$/.exec(clickhouseType)?.[1];
   const type = inner ?? clickhouseType;
   const options: ColumnOptions = { type, nullable: inner !== undefined, label: clickhouseType, policy: FAIL_UNFIT };

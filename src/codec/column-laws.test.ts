@@ -6,7 +6,8 @@ import { float4, float8, int16, int32, int64, numeric, uuid } from '../../test/s
 import { formatDate, formatTimestamp } from './civil.ts';
 import { codecFor, openNative } from './codecs.ts';
 import { FAIL_UNFIT } from './column-base.ts';
-import type { ColumnBuffer } from './column.ts';
+import type { SourceColumn, SourceType } from '../model/table.ts';
+import type { Codec, ColumnBuffer } from './column.ts';
 import { decodeBlocks, encodeBlock } from './native.ts';
 
 /** One value in both forms of PostgreSQL. */
@@ -19,6 +20,10 @@ interface Kind {
   readonly typeOid: number;
   readonly typeMod: number;
   readonly values: fc.Arbitrary<BothForms>;
+  /** What the catalogue and the configuration say besides. */
+  readonly column?: Pick<SourceColumn, 'type' | 'choice'>;
+  /** The copy cannot hold NULL, whatever the source allows. */
+  readonly neverNull?: true;
 }
 
 const forms = (text: string, binary: Buffer): BothForms => ({ text: Buffer.from(text), binary });
@@ -59,8 +64,37 @@ const micros = fc.oneof(
 );
 const times = (typeOid: number, zone: '' | '+00'): Kind =>
   kind(typeOid, micros, (value) => forms(formatTimestamp(value, zone), int64(value - 946_684_800_000_000n)));
+const moneyText = (value: bigint): string => {
+  const text = decimalText(value < 0n ? -value : value, 2);
+  return `${value < 0n ? '-' : ''}$${text.replaceAll(/\B(?=(\d{3})+(?=\.))/g, ',')}`;
+};
 const texts = (typeOid: number): Kind =>
   kind(typeOid, fc.string({ unit: 'grapheme', maxLength: 200 }), (value) => forms(value, Buffer.from(value)));
+
+/** numeric without precision: any number of digits on both sides of the point. */
+const anyNumeric = fc
+  .tuple(fc.boolean(), fc.stringMatching(/^(0|[1-9]\d{0,80})$/), fc.stringMatching(/^\d{0,40}$/))
+  .map(([negative, whole, fraction]) => {
+    const text = fraction === '' ? whole : `${whole}.${fraction}`;
+    return negative && /[1-9]/.test(text) ? `-${text}` : text;
+  });
+
+/** An array as PostgreSQL's array_out writes it: in quotes where something would be taken for syntax. */
+const arrayText = (values: readonly (string | null)[]): string => {
+  const elements = values.map((value) => {
+    if (value === null) return 'NULL';
+    const isPlain = value !== '' && !/[\s{}",\\]/.test(value) && value.toUpperCase() !== 'NULL';
+    return isPlain ? value : `"${value.replaceAll(/["\\]/g, '\\$&')}"`;
+  });
+  return `{${elements.join(',')}}`;
+};
+const arrays = (oid: number, elements: fc.Arbitrary<string>): Kind => {
+  const element: SourceType = { oid, typeMod: -1, name: 'e', kind: 'base', element: null, sendsText: false };
+  const type: SourceType = { ...element, oid: 20_000, kind: 'array', element };
+  const values = fc.array(fc.option(elements), { maxLength: 8 }).map(arrayText);
+  const both = kind(20_000, values, (text) => forms(text, Buffer.from(text)));
+  return { ...both, column: { type, choice: { as: 'array' } }, neverNull: true };
+};
 
 const KINDS: Readonly<Record<string, Kind>> = {
   bool: kind(16, fc.boolean(), (value) => forms(value ? 't' : 'f', Buffer.from([value ? 1 : 0]))),
@@ -85,12 +119,32 @@ const KINDS: Readonly<Record<string, Kind>> = {
   timestamptz: times(1184, '+00'),
   uuid: kind(2950, fc.uuid(), (value) => forms(value, uuid(value))),
   text: texts(25),
+  numeric: kind(1700, fc.oneof(anyNumeric, fc.constantFrom('NaN', 'Infinity', '-Infinity')), (text) =>
+    forms(text, numeric(text)),
+  ),
+  xid8: kind(5069, fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), (value) =>
+    forms(String(value), int64(BigInt.asIntN(64, value))),
+  ),
+  money: kind(790, fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) =>
+    forms(moneyText(value), int64(value)),
+  ),
+  bytea: kind(17, fc.uint8Array({ maxLength: 60 }), (value) =>
+    forms(`\\x${Buffer.from(value).toString('hex')}`, Buffer.from(value)),
+  ),
+  'text[]': arrays(
+    25,
+    fc.oneof(fc.string({ unit: 'grapheme', maxLength: 12 }), fc.constantFrom('NULL', '', '"', '\\', '{', ',')),
+  ),
+  'integer[]': arrays(23, fc.integer().map(String)),
+  'numeric[]': arrays(1700, anyNumeric),
   bpchar: texts(1042),
   jsonb: kind(3802, fc.json(), (value) => forms(value, Buffer.concat([Buffer.from([1]), Buffer.from(value)]))),
 };
 
-const open = ({ typeOid, typeMod }: Kind, nullable = true): ColumnBuffer =>
-  codecFor({ name: 'c', attnum: 1, typeOid, typeMod, typeName: 'c', nullable }).open(FAIL_UNFIT);
+const BYTEA_OID = 17;
+const codecOf = ({ typeOid, typeMod, column }: Kind, nullable = true): Codec =>
+  codecFor({ name: 'c', attnum: 1, typeOid, typeMod, typeName: 'c', nullable, ...column });
+const open = (type: Kind, nullable = true): ColumnBuffer => codecOf(type, nullable).open(FAIL_UNFIT);
 const dataOf = (column: ColumnBuffer): Buffer => {
   const parts: Uint8Array[] = [];
   column.encode(parts);
@@ -105,7 +159,13 @@ const filled = (type: Kind, values: readonly (BothForms | null)[]): ColumnBuffer
   for (const value of values) append(column, value);
   return column;
 };
-const lists = (type: Kind): fc.Arbitrary<(BothForms | null)[]> => fc.array(fc.option(type.values), { maxLength: 40 });
+const fillers = (type: Kind): ColumnBuffer => {
+  const column = open(type);
+  column.appendFiller();
+  return column;
+};
+const lists = (type: Kind): fc.Arbitrary<(BothForms | null)[]> =>
+  fc.array(type.neverNull === true ? type.values : fc.option(type.values), { maxLength: 40 });
 
 describe.each(Object.entries(KINDS))('%s', (_name, type) => {
   it('text and binary of the same values give the same bytes', () => {
@@ -127,7 +187,10 @@ describe.each(Object.entries(KINDS))('%s', (_name, type) => {
       fc.property(lists(type), lists(type), (first, second) => {
         const columns = [filled(type, first), filled(type, second)];
         const blocks = columns.map((column) => Buffer.concat(encodeBlock([{ name: 'ü', column }], column.length)));
-        const decoded = decodeBlocks(Buffer.concat(blocks), (_column, clickhouseType) => openNative(clickhouseType));
+        // Bytes and text are the same type there.
+        const decoded = decodeBlocks(Buffer.concat(blocks), (_column, clickhouseType) =>
+          type.typeOid === BYTEA_OID ? open(type) : openNative(clickhouseType),
+        );
         expect(decoded.rows).toBe(first.length + second.length);
         expect(decoded.columns.map(({ name }) => name)).toEqual(['ü']);
         expect(valuesOf(decoded.columns[0]!.column)).toEqual(columns.flatMap(valuesOf));
@@ -178,7 +241,7 @@ describe.each(Object.entries(KINDS))('%s', (_name, type) => {
     for (const nullable of [true, false]) {
       const column = open(type, nullable);
       column.appendFiller();
-      expect([column.length, column.isNull(0)]).toEqual([1, nullable]);
+      expect([column.length, column.isNull(0)]).toEqual([1, nullable && type.neverNull !== true]);
     }
   });
 
@@ -203,7 +266,7 @@ describe.each(Object.entries(KINDS))('%s', (_name, type) => {
   });
 
   it('damaged Native data is rows or an error with a code', () => {
-    const whole = encodeBlock([{ name: 'c', column: filled(type, [null]) }], 1);
+    const whole = encodeBlock([{ name: 'c', column: fillers(type) }], 1);
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), fc.boolean(), (raw, headed) => {
         const bytes = Buffer.concat(headed ? [...whole.slice(0, 2), raw] : [raw]);
@@ -215,8 +278,7 @@ describe.each(Object.entries(KINDS))('%s', (_name, type) => {
   });
 });
 
-const widthOf = ({ typeOid, typeMod }: Kind): number | null =>
-  codecFor({ name: 'c', attnum: 1, typeOid, typeMod, typeName: 'c', nullable: true }).binaryWidth;
+const widthOf = (type: Kind): number | null => codecOf(type).binaryWidth;
 
 describe.each(Object.entries(KINDS).filter(([, type]) => widthOf(type) !== null))(
   '%s, of fixed width',

@@ -2,8 +2,8 @@
 import { int32At } from './big-endian.ts';
 import { FixedColumn } from './fixed-column.ts';
 
-/** PostgreSQL's shortest-exact output; `Number` alone would also take `0x10`, blanks and the empty text. */
-const DECIMAL_TEXT = /^-?\d+(\.\d+)?(e[+-]\d+)?$/;
+/** The shortest-exact output of both engines; `Number` alone would also take `0x10`, blanks and the empty text. */
+const DECIMAL_TEXT = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/;
 const SPECIAL: Readonly<Record<string, number>> = { NaN: Number.NaN, Infinity: Infinity, '-Infinity': -Infinity };
 
 /** real and double precision; NaN and the infinities are values of both engines. */
@@ -58,4 +58,12 @@ export class FloatColumn extends FixedColumn {
   #refuse(): never {
     throw this.syntax(this.options.type);
   }
+}
+
+/** A number as a literal of ClickHouse, by its bits: a text would be read nearly right. */
+export function floatLiteral(value: number, width: 4 | 8): string {
+  const bytes = Buffer.alloc(width);
+  if (width === 4) bytes.writeFloatBE(value);
+  else bytes.writeDoubleBE(value);
+  return `reinterpretAsFloat${8 * width}(toUInt${8 * width}('${BigInt(`0x${bytes.toString('hex')}`)}'))`;
 }

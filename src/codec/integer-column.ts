@@ -124,17 +124,18 @@ export class SmallIntColumn extends FixedColumn {
 const TEXT_TRUE = 0x74;
 const TEXT_FALSE = 0x66;
 
-/** Bool, one byte of 0 or 1. */
+/** Bool, one byte of 0 or 1. As text `t` and `f`, and what a cast to text makes of them. */
 export class BoolColumn extends FixedColumn {
   constructor(options: ColumnOptions) {
     super(options, 1);
   }
 
   appendText(bytes: Buffer, start: number, end: number): void {
-    this.checkWidth(bytes, { start, end }, 1);
-    const letter = bytes[start];
-    if (letter !== TEXT_TRUE && letter !== TEXT_FALSE) throw this.syntax('boolean');
-    this.#append(letter === TEXT_TRUE ? 1 : 0);
+    if (start < 0 || end > bytes.length) throw this.syntax('boolean');
+    const isOne = end - start === 1;
+    if (isOne ? bytes[start] === TEXT_TRUE : bytes.toString('latin1', start, end) === 'true') this.#append(1);
+    else if (isOne ? bytes[start] === TEXT_FALSE : bytes.toString('latin1', start, end) === 'false') this.#append(0);
+    else throw this.syntax('boolean');
   }
 
   appendBinary(bytes: Buffer, start: number, end: number): void {

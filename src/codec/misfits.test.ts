@@ -169,7 +169,7 @@ describe('texts that PostgreSQL does not write', () => {
       ],
     ],
     ['oid', ['-1', '4294967296']],
-    ['bool', ['', 'true', '1', 'T']],
+    ['bool', ['', 'yes', '1', 'T']],
     ['float4', ['', 'nan', '1e', '3.5e+38', '1,5']],
     ['float8', ['', ' 1', '0x10', '1e+400', 'inf', '.5']],
     ['numeric', ['', '-', '.', '1.', '.5', '1e5', '1.2.3', '--1', 'nan', 'infinity', 'Infinity0']],

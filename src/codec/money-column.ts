@@ -1,6 +1,6 @@
 /**
  * money as Decimal(19, 2): an integer of hundredths on the wire. Its text under `lc_monetary = C`, which sessions pin, is
- * `-$1,234.50`.
+ * `-$1,234.50`; plain numbers are read, too.
  */
 import { int32At } from './big-endian.ts';
 import type { ColumnOptions } from './column-base.ts';
@@ -26,11 +26,11 @@ export class MoneyColumn extends DecimalColumn {
   override appendText(bytes: Buffer, start: number, end: number): void {
     if (start < 0 || end > bytes.length || end - start > MOST_TEXT) throw this.syntax('money');
     const dollar = bytes[start] === MINUS ? start + 1 : start;
-    if (bytes[dollar] !== DOLLAR) throw this.syntax('money');
     let length = 0;
     for (let at = start; at < end; at++) {
       const byte = bytes[at]!;
-      if (at !== dollar && byte !== COMMA) this.#plain[length++] = byte;
+      const isSign = byte === COMMA || (byte === DOLLAR && at === dollar);
+      if (!isSign) this.#plain[length++] = byte;
     }
     super.appendText(this.#plain, 0, length);
   }

@@ -147,7 +147,7 @@ export function arrayCodec(element: TypeCodec, elementOid: number): TypeCodec {
     form: OUTPUT,
     open: (options) => {
       const elements = element.open({ ...options, type: element.type, nullable: true });
-      return new ArrayColumn(options, elements, delimiter.charCodeAt(0));
+      return new ArrayColumn(options, elements, delimiter);
     },
   };
 }

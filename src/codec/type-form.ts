@@ -1,5 +1,6 @@
 /** How values of a type are written the same way by both engines, with `c` for the column: see canonical.ts. */
-import { pgTextOf } from '../model/quote.ts';
+import { chLiteral, pgTextOf } from '../model/quote.ts';
+import { floatLiteral } from './float-column.ts';
 
 /** SQL of both engines for one type. */
 export interface TypeForm {
@@ -13,8 +14,8 @@ export interface TypeForm {
   readonly range?: readonly [string, string];
   /** Condition of values that the copy never holds, whatever the range. */
   readonly outside?: string;
-  /** The copy's value from the text that is shown: ClickHouse, `text` for the literal. Default: a cast. */
-  readonly copyLiteral?: string;
+  /** The copy's value from the text that is shown, for ClickHouse. Default: a cast. */
+  readonly copyLiteral?: (text: string) => string;
 }
 
 /** Types that both engines write alike. */
@@ -29,7 +30,7 @@ export const BYTES: TypeForm = {
   copy: 'lower(hex(c))',
   sourceShown: 'c::text',
   copyShown: "concat('\\\\x', lower(hex(c)))",
-  copyLiteral: 'unhex(substring(text, 3))',
+  copyLiteral: (text) => `unhex(${chLiteral(text.slice('\\x'.length))})`,
   isText: true,
 };
 /** money, as a number. */
@@ -46,8 +47,10 @@ export function timestampForm(send: string, zone: string): TypeForm {
   return {
     source: `encode(${send}(c), 'hex')`,
     copy: "lower(leftPad(hex(reinterpretAsUInt64(toUnixTimestamp64Micro(c) - 946684800000000)), 16, '0'))",
-    sourceShown: "to_char(c, 'YYYY-MM-DD HH24:MI:SS.US')",
-    copyShown: 'toString(c)',
+    sourceShown: `to_char(c, 'YYYY-MM-DD HH24:MI:SS.US"${zone}"')`,
+    copyShown: zone === '' ? 'toString(c)' : `concat(toString(c), '${zone}')`,
+    // ClickHouse reads no zone here.
+    copyLiteral: (text) => `toDateTime64(${chLiteral(text.replace(/\+00$/, ''))}, 6, 'UTC')`,
     range: [`'1900-01-01 00:00:00${zone}'`, `'2299-12-31 23:59:59.999999${zone}'`],
   };
 }
@@ -58,8 +61,8 @@ export function floatForm(bytes: 4 | 8): TypeForm {
     source: `CASE WHEN c = 'NaN' THEN 'NaN' ELSE encode(float${bytes}send(c), 'hex') END`,
     copy: `if(isNaN(c), 'NaN', lower(leftPad(hex(reinterpretAsUInt${bytes * 8}(c)), ${bytes * 2}, '0')))`,
     sourceShown: 'c::text',
-    copyShown: 'toString(c)',
-    copyLiteral: `reinterpretAsFloat${bytes * 8}(text)`,
+    copyShown: "multiIf(isNaN(c), 'NaN', isInfinite(c), if(c > 0, 'Infinity', '-Infinity'), toString(c))",
+    copyLiteral: (text) => floatLiteral(Number(text), bytes),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { BytesColumn } from '../codec/bytes-column.ts';
 import type { ColumnBuffer } from '../codec/column.ts';
+import { floatLiteral } from '../codec/float-column.ts';
 import { decodeBlocks } from '../codec/native.ts';
 import { decimalText } from '../codec/numeric-text.ts';
 import { AppError } from '../model/errors.ts';
@@ -13,8 +14,8 @@ import type { ClickHouse } from './client.ts';
 /** Keys in one query: the statement stays under a few MB. */
 const KEYS_PER_QUERY = 20_000;
 
-/** A long list of keys; and dictionaries come as the plain columns that ours are. */
-const LOOKUP_SETTINGS = { max_query_size: 100_000_000, low_cardinality_allow_in_native_format: 0 };
+/** A long list of keys, which are compared with the columns themselves, not with what is selected under their names. */
+const LOOKUP_SETTINGS = { max_query_size: 100_000_000, prefer_column_name_to_alias: 1 };
 
 /** What to read. */
 export interface LookupRequest {
@@ -39,14 +40,14 @@ export interface LookupRequest {
  */
 export async function lookupRows(clickhouse: ClickHouse, request: LookupRequest): Promise<number> {
   const total = request.keys[0]?.length ?? 0;
-  const names = [...request.into.keys()];
+  const selected = [...request.into].map(([name, column]) => plainColumn(name, column.clickhouseType));
   const since = (request.sinceVersion ?? 0n) === 0n ? '' : ` AND _version >= ${request.sinceVersion}`;
   let found = 0;
   for (let from = 0; from < total; from += KEYS_PER_QUERY) {
     const list = keyList(request, from, Math.min(total, from + KEYS_PER_QUERY));
     const keyTuple = request.keyNames.map(chIdent).join(', ');
     const sql =
-      `SELECT ${names.map(chIdent).join(', ')} FROM ${request.mirror} FINAL ` +
+      `SELECT ${selected.join(', ')} FROM ${request.mirror} FINAL ` +
       `WHERE (${keyTuple}) IN (${list})${request.withDeleted === true ? '' : ' AND _deleted = 0'}${since} FORMAT Native`;
     const bytes = await clickhouse.bytes(sql, { signal: request.signal, settings: LOOKUP_SETTINGS });
     const { rows } = decodeBlocks(bytes, (name) => {
@@ -58,6 +59,12 @@ export async function lookupRows(clickhouse: ClickHouse, request: LookupRequest)
     found += rows;
   }
   return found;
+}
+
+/** A column as it is held here: what the mirror keeps as a dictionary comes as plain text. */
+function plainColumn(name: string, type: string): string {
+  const column = chIdent(name);
+  return type.includes('String') ? `CAST(${column}, ${chLiteral(type)}) AS ${column}` : column;
 }
 
 function keyList(request: LookupRequest, from: number, to: number): string {
@@ -80,7 +87,7 @@ function literal(column: ColumnBuffer, row: number): string {
   if (typeof value === 'bigint' && /^U?Int/.test(type)) return String(value);
   if (typeof value === 'boolean') return String(value);
   if (column instanceof BytesColumn) return `unhex('${String(value).slice(HEX_PREFIX)}')`;
-  if (typeof value === 'number' && type.startsWith('Float')) return floatLiteral(value, type);
+  if (typeof value === 'number' && type.startsWith('Float')) return floatLiteral(value, type === 'Float32' ? 4 : 8);
   if (typeof value === 'string')
     return type === 'String' ? chLiteral(value) : `CAST(${chLiteral(value)}, ${chLiteral(type)})`;
   if (type.startsWith('DateTime64') && typeof value === 'bigint') return `fromUnixTimestamp64Micro(${value}, 'UTC')`;
@@ -89,12 +96,4 @@ function literal(column: ColumnBuffer, row: number): string {
   if (decimal !== null && typeof value === 'bigint')
     return `CAST('${decimalText(value, Number(decimal[2]))}', '${type}')`;
   throw new AppError('TYPE_UNSUPPORTED', `a key of type ${type} cannot be looked up`);
-}
-
-/** By its bits: a text would be read nearly right. */
-function floatLiteral(value: number, type: string): string {
-  const bytes = Buffer.alloc(type === 'Float32' ? 4 : 8);
-  if (type === 'Float32') bytes.writeFloatBE(value);
-  else bytes.writeDoubleBE(value);
-  return `reinterpretAs${type}(toUInt${8 * bytes.length}('${BigInt(`0x${bytes.toString('hex')}`)}'))`;
 }

@@ -77,7 +77,7 @@ export function openCopy(options: PipelineOptions, signal = options.signal): Cop
 /**
  * Brings source and copy into a state to stream from, and makes this process the only one that writes to the copy.
  *
- * @throws {AppError} `TYPE_UNSUPPORTED`, `TABLE_UNSUITABLE`, `FENCED`, the codes of recovery.ts, and those of
+ * @throws {AppError} `CONFIG_INVALID`, `TABLE_UNSUITABLE`, `FENCED`, the codes of recovery.ts, and those of
  *   connections and migrations.
  */
 export async function prepare(copy: Copy, options: PipelineOptions): Promise<Prepared> {
@@ -190,7 +190,7 @@ const NOTHING_KNOWN = { adSchema: false, states: new Map<string, TableState>() }
  * Codecs and roles of the tables.
  *
  * @param known.adSchema The ad schema was recognised at an earlier start.
- * @throws {AppError} `TYPE_UNSUPPORTED` naming table and column.
+ * @throws {AppError} `CONFIG_INVALID` for a column that cannot be what its rule says, naming table and column.
  */
 export function layoutsOf(
   tables: readonly SourceTable[],

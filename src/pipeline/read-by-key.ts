@@ -3,11 +3,11 @@ import type pg from 'pg';
 import type { ColumnBuffer } from '../codec/column.ts';
 import { maskedSql, saltOf, TELL_SALT } from '../codec/mask-sql.ts';
 import { CopyBinaryReader } from '../codec/copy-binary.ts';
-import { pgIdent, pgLiteral, pgRowsOf } from '../model/quote.ts';
+import { pgLiteral, pgRowsOf } from '../model/quote.ts';
 import { copyOut } from '../source/copy-out.ts';
 import { andFilter } from '../source/row-filter.ts';
 import type { TableLayout } from './layout.ts';
-import { selectList } from '../source/select-list.ts';
+import { castType, comparable, selectList } from '../source/select-list.ts';
 
 /** Keys in one query: the statement stays small, and each is found by the primary key's index. */
 const KEYS_PER_QUERY = 500;
@@ -36,11 +36,13 @@ export async function readByKey(
 
 function keyQuery({ table }: TableLayout, keys: readonly (readonly string[])[]): string {
   const isKey = (key: readonly string[]): string => {
-    const parts = table.key.map((i, part) => {
+    const parts = table.key.flatMap((i, part) => {
       const column = table.columns[i];
+      if (column === undefined) return [];
+      const text = pgLiteral(key[part] ?? '');
       // Of a hashed key only the hash is known: the source hashes its own keys to find the row.
-      const isMasked = column?.choice?.mask !== undefined;
-      return `${isMasked ? maskedSql(column) : pgIdent(column?.name ?? '')} = ${pgLiteral(key[part] ?? '')}`;
+      const isMasked = column.choice?.mask !== undefined;
+      return [isMasked ? `${maskedSql(column)} = ${text}` : `${comparable(column)} = ${text}::${castType(column)}`];
     });
     return `(${parts.join(' AND ')})`;
   };

@@ -61,9 +61,10 @@ function columnFault(
   if (rule.orderBy.length > 0 && key.length === 0) return wrong('has no key: a sorting key cannot be chosen');
   for (const name of order) {
     const column = table.columns.find((candidate) => candidate.name === name);
-    const { exclude, mask } = rule.columnRule(name);
+    const { exclude, mask, as } = rule.columnRule(name);
     if (column === undefined) return wrong(`has no column “${name}” to be sorted by`);
     if (exclude) return wrong(`has the column “${name}” in its key, which cannot be excluded`);
+    if (as === 'array') return wrong(`has the column “${name}” in its key, which cannot be an Array: text can`);
     // Two rows must not become one.
     if (mask !== null && mask.kind !== 'hash')
       return wrong(`has the column “${name}” in its key, which can only be hashed`);

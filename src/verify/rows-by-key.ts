@@ -1,9 +1,10 @@
 /** Reads rows of the source and of a clone by their keys, given as text. */
 import { copyLiteral } from '../codec/canonical.ts';
 import { AppError } from '../model/errors.ts';
-import { chIdent, pgIdent, pgRowsOf } from '../model/quote.ts';
+import { chIdent, pgRowsOf } from '../model/quote.ts';
 import type { SourceColumn } from '../model/table.ts';
 import type { TextRow } from '../source/connection.ts';
+import { castType, comparable } from '../source/select-list.ts';
 import { andFilter } from '../source/row-filter.ts';
 import type { Clones } from './clones.ts';
 import type { SourceReader } from './source-reader.ts';
@@ -25,7 +26,7 @@ export async function sourceByKey(
   const { plan } = state;
   const isMasked = ({ choice }: SourceColumn): boolean => choice?.mask !== undefined;
   const names = plan.key
-    .map(({ column, source }) => (isMasked(column) ? source.compared : pgIdent(column.name)))
+    .map(({ column, source }) => (isMasked(column) ? source.compared : comparable(column)))
     .join(', ');
   const lists = plan.key.map((_, i) => `$${i + 1}::text[]`).join(', ');
   const casts = plan.key.map(({ column }, i) => `w.k${i}::${isMasked(column) ? 'text' : castType(column)}`).join(', ');
@@ -46,14 +47,6 @@ export async function sourceByKey(
     found.push(...rows);
   }
   return found;
-}
-
-/** The type without its modifier, which a cast would apply: an overlong key would become another row's. */
-function castType(column: SourceColumn): string {
-  const { type, typeName } = column;
-  if (type !== undefined) return type.name;
-  const bare = typeName.replace(/\(\d+(?:,-?\d+)?\)/, '');
-  return bare === 'character' ? 'bpchar' : bare;
 }
 
 /** Which rows of the clones: the live ones of a mirror, what is stored last of a key (a tombstone perhaps), or its last version. */

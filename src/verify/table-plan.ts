@@ -54,7 +54,7 @@ export const HASH_BITS = 60;
 /** int8, int2, int4, oid: keys that are coordinates as they are. */
 const INTEGER_OIDS = new Set([20, 21, 23, 26]);
 
-/** Plans the comparison of a table. @throws {AppError} `TYPE_UNSUPPORTED`. */
+/** Plans the comparison of a table. @throws {AppError} `CONFIG_INVALID` for a column that cannot be what its rule says. */
 export function planTable(table: SourceTable, action: UnfitAction, encoding: SourceEncoding): TablePlan {
   const columns = table.columns.map((column) => canonicalColumn(column, action));
   const key = table.key.flatMap((i) => columns[i] ?? []);

@@ -89,7 +89,7 @@ const TEXT: readonly HardType[] = [
   { name: 't_xml', type: 'xml', values: ['', '<a b="c">é<!-- x --></a>', 'text <b/>'], noKey: true },
   { name: 't_jsonpath', type: 'jsonpath', values: ['$."a"[*]?(@ > 1)'], noKey: true },
   { name: 't_pg_lsn', type: 'pg_lsn', values: ['0/0', 'FFFFFFFF/FFFFFFFF', '16/B374D848'] },
-  { name: 't_regclass', type: 'regclass', values: ['pg_class', '0', '4000000000'] },
+  { name: 't_regclass', type: 'regclass', values: ['pg_class', '0', '4000000000'], noKey: true },
   { name: 't_regtype', type: 'regtype', values: ['integer', 'character varying'] },
   { name: 't_tid', type: 'tid', values: ['(0,0)', '(4294967295,65535)'] },
   { name: 't_int4range', type: 'int4range', values: ['empty', '[1,5)', '(,)', '[3,)', '(,-2)'] },
