@@ -119,7 +119,7 @@ async function kpiDifferences(pg: SourceSide, ch: CopySide): Promise<string[]> {
   );
   const copy = await ch.client.rows<{ id: number | null; impressions: string; clicks: string }>(
     `SELECT campaign_id AS id, impressions + undated_impressions AS impressions, clicks + undated_clicks AS clicks
-     FROM ${ch.database}.kpi_ctr(from = '1900-01-01', to = '2299-12-31') WHERE impressions != 0 OR clicks != 0`,
+     FROM ${ch.database}.kpi_ctr(from = '1900-01-01', to = '2299-12-31', timezone = 'UTC') WHERE impressions != 0 OR clicks != 0`,
   );
   const lines = (rows: readonly Record<'id' | 'impressions' | 'clicks', string | number | null>[]): string[] =>
     rows.map((row) => `${row.id} ${row.impressions} ${row.clicks}`);
