@@ -10,8 +10,15 @@
  */
 import type { Codec } from '../codec/column.ts';
 import { chIdent, chLiteral } from '../model/quote.ts';
-import { onDeleteOf, type SourceTable } from '../model/table.ts';
+import { isKeyless, onDeleteOf, type SourceTable } from '../model/table.ts';
 import { FENCE_CONSTRAINT } from './client.ts';
+import {
+  currentMultiset,
+  MULTISET_COLUMNS,
+  MULTISET_ENGINE,
+  MULTISET_LANDING_COLUMNS,
+  MULTISET_NAMES,
+} from './multiset.ts';
 
 /** The two databases of one copy. */
 export interface Names {
@@ -97,6 +104,7 @@ export function createTableStatements(
   });
   const ended = onDeleteOf(table) === 'soft' ? [ENDED_COLUMN] : [];
   const list = [...columns, ...ended.map(({ name }) => name)].join(', ');
+  if (isKeyless(table)) return multisetStatements(names, table, { typed, compressed });
   return [
     `CREATE TABLE IF NOT EXISTS ${at.mirror} (${[...compressed, ...ended.map(({ name, type }) => `${name} ${type} CODEC(ZSTD(1))`), ...MIRROR_COLUMNS, fenceConstraint(names)].join(', ')}) ` +
       `${engineOf(table)}${comment === '' ? '' : ` COMMENT ${chLiteral(comment)}`}`,
@@ -107,15 +115,33 @@ export function createTableStatements(
   ];
 }
 
+/** The same for a table whose rows cannot be told apart, see multiset.ts. */
+function multisetStatements(
+  names: Names,
+  table: SourceTable,
+  { typed, compressed }: { typed: readonly string[]; compressed: readonly string[] },
+): string[] {
+  const at = tableNames(names, table.target);
+  const columns = table.columns.map(({ name }) => name);
+  const list = [...columns.map(chIdent), ...MULTISET_NAMES].join(', ');
+  return [
+    `CREATE TABLE IF NOT EXISTS ${at.mirror} (${[...compressed, ...MULTISET_COLUMNS, fenceConstraint(names)].join(', ')}) ` +
+      engineOf(table),
+    `CREATE TABLE IF NOT EXISTS ${at.landing} (${[...typed, ...MULTISET_LANDING_COLUMNS].join(', ')}) ENGINE = Null`,
+    `CREATE MATERIALIZED VIEW IF NOT EXISTS ${at.landingView} TO ${at.mirror} AS SELECT ${list} FROM ${at.landing}`,
+    `CREATE VIEW IF NOT EXISTS ${at.current} AS ${currentMultiset(at.mirror, columns)}`,
+  ];
+}
+
 /** Engine of a mirror, its sorting key, and what the configuration says of both. */
 function engineOf({ columns, key, rule }: SourceTable): string {
   const order = key.map((i) => chIdent(columns[i]?.name ?? ''));
   const partition = rule?.partitionBy ?? null;
   const settings = Object.entries(rule?.settings ?? {}).map(([name, value]) => `${name} = ${settingLiteral(value)}`);
   return [
-    'ENGINE = ReplacingMergeTree(_version, _deleted)',
+    key.length === 0 ? MULTISET_ENGINE : 'ENGINE = ReplacingMergeTree(_version, _deleted)',
     partition === null ? '' : ` PARTITION BY ${partition}`,
-    ` ORDER BY ${order.length === 1 ? order[0] : `(${order.join(', ')})`}`,
+    key.length === 0 ? '' : ` ORDER BY ${order.length === 1 ? order[0] : `(${order.join(', ')})`}`,
     settings.length === 0 ? '' : ` SETTINGS ${settings.join(', ')}`,
   ].join('');
 }

@@ -65,7 +65,8 @@ export function isAdTable(table: SourceTable): boolean {
   const expected = table.schema === 'public' ? AD_SCHEMA[table.name] : undefined;
   if (expected === undefined || hasOtherMirror(table)) return false;
   const found = table.columns.map((column) => `${column.name} ${column.typeName}`);
-  return found.length === expected.length && expected.every((column, i) => column === found[i]);
+  const isKeyed = table.key.length === 1 && table.key[0] === 0;
+  return isKeyed && found.length === expected.length && expected.every((column, i) => column === found[i]);
 }
 
 /**

@@ -76,7 +76,7 @@ export interface SourceTable {
   readonly target: string;
   /** Those that are copied, in the order of `attnum`, which is the order of pgoutput tuples. */
   readonly columns: readonly SourceColumn[];
-  /** Indexes into `columns` of those that identify a row, in key order (source/row-identity.ts); never empty. */
+  /** Indexes into `columns` of those that identify a row, in key order (source/row-identity.ts); empty when none do. */
   readonly key: readonly number[];
   /** `pg_class.relreplident`: default, nothing, full, index. */
   readonly replicaIdentity: 'd' | 'n' | 'f' | 'i';
@@ -91,6 +91,11 @@ export interface SourceTable {
 /** What DELETE and TRUNCATE of the source do to the table's copy. */
 export function onDeleteOf({ rule }: Pick<SourceTable, 'rule'>): OnDelete {
   return rule?.onDelete ?? 'mirror';
+}
+
+/** True for a table whose rows cannot be told apart: it is copied as a multiset (destination/multiset.ts). */
+export function isKeyless({ key }: Pick<SourceTable, 'key'>): boolean {
+  return key.length === 0;
 }
 
 /** `schema.name`, for messages and state (not quoted for SQL: see `quoteTable`). */

@@ -9,7 +9,7 @@
 import { CONTROL_PREFIX, type ControlMessage, decodeControl, parseSnapshot } from '../model/control.ts';
 import { AppError, isAbort } from '../model/errors.ts';
 import { formatLsn, type Lsn } from '../model/lsn.ts';
-import { onDeleteOf, tableLabel } from '../model/table.ts';
+import { isKeyless, onDeleteOf, tableLabel } from '../model/table.ts';
 import type {
   ChangeSink,
   DeleteTuple,
@@ -67,6 +67,8 @@ export class Accumulator implements ChangeSink {
   /** Shapes that were announced among changes that are left out: they hold for what follows too. */
   readonly #announced = new Map<number, RelationMessage>();
   readonly #versions: VersionOrder;
+  readonly #ordinals = new Map<number, { next: number }>();
+  #commitPosition: WalPosition = { hi: 0, lo: 0 };
   #batch: Batch;
   #transaction: TransactionStart | null = null;
   #skips = false;
@@ -157,9 +159,12 @@ export class Accumulator implements ChangeSink {
   begin(transaction: TransactionStart): void {
     this.#transaction = transaction;
     this.#lastRelation = -1;
+    this.#ordinals.clear();
     this.#skips = this.#hasEnded || transaction.commitLsn < this.#options.startLsn;
     if (this.#skips) return;
     this.#versions.begin(transaction.commitLsn);
+    const { commitLsn } = transaction;
+    this.#commitPosition = { hi: Number(commitLsn >> 32n), lo: Number(commitLsn & 0xffff_ffffn) };
     this.#enter(transaction);
   }
 
@@ -230,7 +235,8 @@ export class Accumulator implements ChangeSink {
     const version = this.#versions.next(position);
     const lsn = (BigInt(version.hi) << 32n) | BigInt(version.lo);
     const { commitLsn, commitTimeUs, xid } = this.#transaction;
-    this.queue.push({ kind: 'truncate', tables, lsn, commitLsn, commitTimeUs, xid });
+    const ordinals = new Map([...this.#ordinals].map(([oid, { next }]) => [oid, next]));
+    this.queue.push({ kind: 'truncate', tables, ordinals, lsn, commitLsn, commitTimeUs, xid });
   }
 
   #enter({ commitLsn, xid }: TransactionStart): void {
@@ -280,12 +286,22 @@ export class Accumulator implements ChangeSink {
       table = this.#options.pool.take(layout, this.#batch.mode);
       this.#batch.tables.set(oid, table);
     }
+    if (isKeyless(layout.table)) table.ordinals = this.#ordinalsOf(oid);
     this.#lastRelation = oid;
     this.#lastTable = table;
     return table;
   }
 
+  /** Counts the changes of a table without a key in the open transaction, across its pieces. */
+  #ordinalsOf(oid: number): { next: number } {
+    const found = this.#ordinals.get(oid) ?? { next: 0 };
+    this.#ordinals.set(oid, found);
+    return found;
+  }
+
+  /** Changes of tables without a key are known by their commit and their number in it. */
   #version(table: TableBatch, position: WalPosition): WalPosition {
+    if (isKeyless(table.layout.table)) return this.#commitPosition;
     return this.#versions.next(position, table.layout.history);
   }
 

@@ -17,7 +17,7 @@ import { type PriceChange, priceEffect } from '../destination/prices.ts';
 import { type DirtyBuckets, rebuild, reconcile, reloadPrices } from '../destination/rollups.ts';
 import { chIdent } from '../model/quote.ts';
 import { maxLsn, type Lsn } from '../model/lsn.ts';
-import { onDeleteOf, tableLabel } from '../model/table.ts';
+import { isKeyless, onDeleteOf, tableLabel } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import type { Batch, TruncateWork } from './batch.ts';
 import { bucketsOf, hourOf } from './dirty.ts';
@@ -310,7 +310,7 @@ export class Applier {
         failPoint('history-ended');
       }
       const isSoft = onDeleteOf(layout.table) === 'soft';
-      await this.#retry(() => (isSoft ? this.#endAll(layout, work) : this.#empty(layout)));
+      await this.#retry(() => (isSoft ? this.#endAll(layout, work) : this.#empty(layout, work)));
     }
     failPoint('truncated');
     if (rollupsLive) await this.#reconcile({ ...CLEAN, all: true });
@@ -322,9 +322,13 @@ export class Applier {
    * Empties a mirror: as fast as TRUNCATE, but while another writer is in force it deletes nothing. A constraint
    * looks at inserts alone, so the condition asks the fence itself, where and when the rows are deleted.
    */
-  async #empty(layout: TableLayout): Promise<void> {
+  async #empty(layout: TableLayout, { commitLsn, ordinals }: TruncateWork): Promise<void> {
     const { clickhouse, names, fence } = this.#copy;
-    await clickhouse.command(`ALTER TABLE ${layoutNames(names, layout).mirror} DELETE WHERE ${fence.condition}`, {
+    // Without a key a loaded row is not streamed again: those of a load that began behind this TRUNCATE stay.
+    const place = `(${commitLsn}, ${ordinals.get(layout.table.oid) ?? 0})`;
+    const before = isKeyless(layout.table) ? ` AND (_version, _ordinal) < ${place}` : '';
+    const { mirror } = layoutNames(names, layout);
+    await clickhouse.command(`ALTER TABLE ${mirror} DELETE WHERE ${fence.condition}${before}`, {
       signal: this.#patience.signal,
       settings: { ...fence.settings('truncate'), mutations_sync: 1 },
     });

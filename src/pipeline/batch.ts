@@ -48,6 +48,8 @@ export interface TruncateWork {
   readonly kind: 'truncate';
   readonly xid: number;
   readonly tables: readonly TableLayout[];
+  /** Changes of the same transaction before it, by oid, of tables without a key. */
+  readonly ordinals: ReadonlyMap<number, number>;
   readonly lsn: Lsn;
   /** Commit position and time of its transaction. */
   readonly commitLsn: Lsn;

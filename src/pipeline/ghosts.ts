@@ -5,7 +5,7 @@
 import { type Patience, untilDone } from '../destination/landing.ts';
 import type { TableState } from '../destination/table-state.ts';
 import { chIdent } from '../model/quote.ts';
-import { onDeleteOf } from '../model/table.ts';
+import { isKeyless, onDeleteOf } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import { type TableLayout, layoutNames } from './layout.ts';
 
@@ -15,6 +15,7 @@ export async function endGhosts(
   layout: TableLayout,
   { state, patience }: { state: TableState; patience: Patience },
 ): Promise<void> {
+  if (isKeyless(layout.table)) return await dropOlder(copy, layout, { state, patience });
   const policy = onDeleteOf(layout.table);
   if (state.baseVersion === 0n || policy === 'keep') return;
   const { mirror } = layoutNames(copy.names, layout);
@@ -34,4 +35,20 @@ export async function endGhosts(
     await insert(`INSERT INTO ${history} ${ended}, fromUnixTimestamp64Micro({us:Int64}, 'UTC') FROM ${ghosts}`);
   }
   await insert(`INSERT INTO ${mirror} ${ended} FROM ${ghosts}`);
+}
+
+/** Of a table without a key: what was streamed before the snapshot it was loaded from, and what earlier attempts loaded. */
+async function dropOlder(
+  copy: Copy,
+  layout: TableLayout,
+  { state, patience }: { state: TableState; patience: Patience },
+): Promise<void> {
+  const { clickhouse, names, fence } = copy;
+  const { mirror } = layoutNames(names, layout);
+  const sql = `ALTER TABLE ${mirror} DELETE WHERE _version < ${state.baseVersion} AND ${fence.condition}`;
+  const options = { settings: { ...fence.settings('load'), mutations_sync: 1 }, signal: patience.signal };
+  await untilDone(() => clickhouse.command(sql, options), {
+    ...patience,
+    what: `the end of the load of ${state.table}`,
+  });
 }

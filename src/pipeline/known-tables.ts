@@ -6,7 +6,8 @@
 import type { Checkpoint } from '../destination/checkpoint.ts';
 import { newTableState, type TableState } from '../destination/table-state.ts';
 import { isAdName, isAdTable } from '../model/roles.ts';
-import { type SourceTable, tableLabel } from '../model/table.ts';
+import { OWN_COLUMNS } from '../model/own-columns.ts';
+import { isKeyless, type SourceTable, tableLabel } from '../model/table.ts';
 import { changedColumns } from './accumulate.ts';
 import type { Copy } from './copy.ts';
 import type { TableLayout } from './layout.ts';
@@ -39,8 +40,8 @@ export async function shapeFault(copy: Copy, layout: TableLayout, adSchema: bool
   const { table, codecs } = layout;
   const found = await copy.clickhouse.rows<{ name: string; type: string }>(
     `SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {target:String}
-       AND name NOT IN ('_version', '_deleted', '_deleted_at') ORDER BY position`,
-    { params: { database: copy.names.database, target: table.target } },
+       AND name NOT IN {own:Array(String)} ORDER BY position`,
+    { params: { database: copy.names.database, target: table.target, own: [...OWN_COLUMNS] } },
   );
   if (found.length === 0) return null;
   const added = table.columns.filter(({ name }) => !found.some((column) => column.name === name));
@@ -50,7 +51,27 @@ export async function shapeFault(copy: Copy, layout: TableLayout, adSchema: bool
     found.some((c) => c.name === name && c.type !== codecs[i]?.clickhouseType),
   );
   if (typed !== undefined) return `column “${typed.name}” has another type`;
+  if ((await sortingKey(copy, table.target)) !== wantedKey(table)) return 'other columns identify its rows';
   return adSchema && isAdName(table) && !isAdTable(table) ? 'a column of the ad schema has another type' : null;
+}
+
+/** The sorting key of a mirror, as plain names. */
+async function sortingKey(copy: Copy, target: string): Promise<string> {
+  const [row] = await copy.clickhouse.rows<{ key: string }>(
+    'SELECT sorting_key AS key FROM system.tables WHERE database = {database:String} AND name = {target:String}',
+    { params: { database: copy.names.database, target } },
+  );
+  return plainNames(row?.key ?? '');
+}
+
+function wantedKey(table: SourceTable): string {
+  if (isKeyless(table)) return '_version, _ordinal';
+  return plainNames(table.key.map((i) => table.columns[i]?.name ?? '').join(', '));
+}
+
+/** ClickHouse quotes where it must. */
+function plainNames(key: string): string {
+  return key.replaceAll(/[`\\]/g, '');
 }
 
 /** The state of a table whose changes cannot be followed any more. */

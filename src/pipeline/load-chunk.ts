@@ -13,12 +13,14 @@ import { CopyBinaryReader } from '../codec/copy-binary.ts';
 import { encodeBlock, type NamedBlockColumn } from '../codec/native.ts';
 import { insertPiece, LOAD_SETTINGS, type Patience } from '../destination/landing.ts';
 import type { TableState } from '../destination/table-state.ts';
+import { AppError } from '../model/errors.ts';
 import { chIdent } from '../model/quote.ts';
+import { isKeyless } from '../model/table.ts';
 import { chunkQuery, type Chunk } from '../source/chunks.ts';
 import { copyOut } from '../source/copy-out.ts';
 import type { Copy } from './copy.ts';
 import { failPoint, failPointOnTheWay } from './fail-points.ts';
-import { MarkColumns, PLAIN } from './marks.ts';
+import { ADDED, MarkColumns, PLAIN } from './marks.ts';
 import { openColumns, type TableLayout, layoutNames } from './layout.ts';
 
 /** How a chunk is read. */
@@ -51,6 +53,8 @@ export class ChunkReader {
   readonly #maxBytes: number;
   readonly #base: RowBase;
   #inserting: Promise<unknown> = Promise.resolve();
+  /** Rows handed over so far: the number of a row of a table without a key. */
+  #ordinal = 0;
 
   constructor(
     copy: Copy,
@@ -73,15 +77,31 @@ export class ChunkReader {
    *   block ranges mean nothing, or is gone.
    */
   async read(client: pg.Client, chunk: Chunk, options: ReadOptions): Promise<ChunkOnItsWay | 'rewritten'> {
+    const sql = chunkQuery(this.#layout.table, chunk);
+    return await this.#settled(this.#read(client, { sql, unlessRewritten: chunk }, options));
+  }
+
+  /** Reads what a COPY statement gives, in the transaction that is open, the same way. */
+  async readAll(client: pg.Client, sql: string, options: ReadOptions): Promise<ChunkOnItsWay> {
+    const outcome = await this.#settled(this.#read(client, { sql }, options));
+    if (outcome === 'rewritten') throw new AppError('INTERNAL', 'a table was rewritten that nobody asked after');
+    return outcome;
+  }
+
+  async #settled<T>(reading: Promise<T>): Promise<T> {
     try {
-      return await this.#read(client, chunk, options);
+      return await reading;
     } catch (error) {
       await Promise.allSettled([this.#inserting]);
       throw error;
     }
   }
 
-  async #read(client: pg.Client, chunk: Chunk, options: ReadOptions): Promise<ChunkOnItsWay | 'rewritten'> {
+  async #read(
+    client: pg.Client,
+    { sql, ...unless }: { sql: string; unlessRewritten?: Chunk },
+    options: ReadOptions,
+  ): Promise<ChunkOnItsWay | 'rewritten'> {
     for (const column of this.#columns) column.clear();
     const reader = new CopyBinaryReader(this.#columns, this.#layout.codecs);
     const onFrames = (bytes: Buffer, start: number, end: number): Promise<void> | void => {
@@ -90,10 +110,7 @@ export class ChunkReader {
       options.onRows(reader.rows - before);
       return this.#bytes >= this.#maxBytes ? this.#flush(options) : undefined;
     };
-    const outcome = await copyOut(client, chunkQuery(this.#layout.table, chunk), onFrames, {
-      signal: options.patience.signal,
-      unlessRewritten: chunk,
-    });
+    const outcome = await copyOut(client, sql, onFrames, { signal: options.patience.signal, ...unless });
     if (outcome === 'rewritten') return 'rewritten';
     reader.end();
     failPoint('chunk-read');
@@ -146,11 +163,16 @@ export class ChunkReader {
       column: this.#columns[i] as ColumnBuffer,
     }));
     const { baseVersion, baseTimeUs } = this.#base;
-    if (history || baseVersion > 0n) {
+    const keyless = isKeyless(table);
+    if (keyless || history || baseVersion > 0n) {
       const marks = new MarkColumns();
       const [hi, lo] = [Number(baseVersion >> 32n), Number(baseVersion & 0xffff_ffffn)];
-      for (let row = 0; row < rows; row++) marks.append(PLAIN, hi, lo, baseTimeUs);
-      const columns = marks.columns({ signed: false, history });
+      for (let row = 0; row < rows; row++) {
+        marks.append(keyless ? ADDED : PLAIN, hi, lo, baseTimeUs);
+        if (keyless) marks.numberLast(this.#ordinal++);
+      }
+      if (keyless) block.push(...marks.multisetColumns());
+      const columns = keyless ? [] : marks.columns({ signed: false, history });
       block.push(...columns.filter(({ name }) => history || name === '_version'));
     }
     const columns = block.map(({ name }) => chIdent(name)).join(', ');

@@ -17,7 +17,7 @@ import type { TableState } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
 import { mayPass } from '../model/passing.ts';
-import { type SourceTable, tableLabel } from '../model/table.ts';
+import { isKeyless, type SourceTable, tableLabel } from '../model/table.ts';
 import type { Log } from '../telemetry/log.ts';
 import { currentLsn, describeOlder, type OlderTransaction, waitForOlderTransactions } from '../source/slot.ts';
 import type { Copy } from './copy.ts';
@@ -25,6 +25,7 @@ import { endGhosts } from './ghosts.ts';
 import { failPoint } from './fail-points.ts';
 import { keyText } from './key-text.ts';
 import { loadChunks } from './load-chunks.ts';
+import { loadWhole } from './load-whole.ts';
 import { withLoadSession } from './load-connection.ts';
 import { type LoadProgress, LoadStates } from './load-states.ts';
 import { withSeenLeaf } from './partitions.ts';
@@ -214,7 +215,8 @@ export class Loader {
   }
 
   async #loadOnce(layout: TableLayout, signal: AbortSignal): Promise<'loaded' | 'rewritten'> {
-    const outcome = await loadChunks(layout, this.#states, { ...this.#options, signal });
+    const load = isKeyless(layout.table) ? loadWhole : loadChunks;
+    const outcome = await load(layout, this.#states, { ...this.#options, signal });
     if (outcome === 'rewritten') return outcome;
     failPoint('loaded');
     await this.#finish(layout);

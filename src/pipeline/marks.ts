@@ -25,6 +25,9 @@ export const RETRACTED: Mark = { raw: 0, deleted: 0, sign: -1 };
 /** A row that is gone. */
 export const TOMBSTONE: Mark = { raw: 1, deleted: 1, sign: 0 };
 
+/** A row that is gone, where rows are counted (destination/multiset.ts): the same values once less. */
+export const REMOVED: Mark = { raw: 1, deleted: 0, sign: -1 };
+
 /** A row that is gone in the source, and stays. */
 export const ENDED: Mark = { raw: 1, deleted: 0, sign: 0, ended: 1 };
 
@@ -32,6 +35,8 @@ export const ENDED: Mark = { raw: 1, deleted: 0, sign: 0, ended: 1 };
 export class MarkColumns {
   /** Versions as pairs of little-endian words (lo, hi): a UInt64 in memory. */
   #version = new Uint32Array(2048);
+  /** Number of the change in its transaction, as {@link #version} is kept; counted for tables without a key. */
+  #ordinal = new Uint32Array(2048);
   #deleted = new Uint8Array(1024);
   #sign = new Int8Array(1024);
   #raw = new Uint8Array(1024);
@@ -55,6 +60,13 @@ export class MarkColumns {
     this.#raw[row] = mark.raw;
     this.#lasts[row] = mark.ended === 1 ? 0 : 1;
     this.#committedAtUs[row] = committedAtUs;
+  }
+
+  /** Gives the row just appended its number among the changes of its transaction. */
+  numberLast(ordinal: number): void {
+    const row = this.#rows - 1;
+    this.#ordinal[row * 2] = ordinal >>> 0;
+    this.#ordinal[row * 2 + 1] = Math.floor(ordinal / 0x1_0000_0000);
   }
 
   isRaw(row: number): boolean {
@@ -115,6 +127,16 @@ export class MarkColumns {
     return columns;
   }
 
+  /** The columns for a table without a key. */
+  multisetColumns(): NamedBlockColumn[] {
+    const rows = this.#rows;
+    return [
+      fixed('_version', 'UInt64', this.#version.subarray(0, rows * 2), rows),
+      fixed('_ordinal', 'UInt64', this.#ordinal.subarray(0, rows * 2), rows),
+      fixed('_sign', 'Int8', this.#sign.subarray(0, rows), rows),
+    ];
+  }
+
   #endedAt(): NamedBlockColumn {
     const rows = this.#rows;
     const times = this.#committedAtUs.subarray(0, rows);
@@ -125,6 +147,7 @@ export class MarkColumns {
 
   #grow(): void {
     this.#version = copied(new Uint32Array(this.#version.length * 2), this.#version);
+    this.#ordinal = copied(new Uint32Array(this.#ordinal.length * 2), this.#ordinal);
     this.#deleted = copied(new Uint8Array(this.#deleted.length * 2), this.#deleted);
     this.#sign = copied(new Int8Array(this.#sign.length * 2), this.#sign);
     this.#lasts = copied(new Uint8Array(this.#lasts.length * 2), this.#lasts);

@@ -14,11 +14,11 @@
 import type { ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
 import type { NamedBlockColumn } from '../codec/native.ts';
 import { AppError } from '../model/errors.ts';
-import { onDeleteOf, tableLabel } from '../model/table.ts';
+import { isKeyless, onDeleteOf, tableLabel } from '../model/table.ts';
 import type { DeleteTuple, UpdateTuples, WalPosition } from '../source/changes.ts';
 import { TUPLE_NULL, TUPLE_TEXT, TUPLE_UNCHANGED, TupleReader } from '../source/tuple.ts';
 import { codecAt, openColumns, policyAt, type TableLayout } from './layout.ts';
-import { ADDED, ENDED, type Mark, MarkColumns, PLAIN, RETRACTED, TOMBSTONE } from './marks.ts';
+import { ADDED, ENDED, type Mark, MarkColumns, PLAIN, RETRACTED, TOMBSTONE, REMOVED } from './marks.ts';
 
 /**
  * How a batch treats rollups:
@@ -59,6 +59,10 @@ export class TableBatch {
   /** Key columns of the wanted keys. */
   readonly keyRows: ColumnBuffer[];
 
+  /** Changes of the open transaction so far, pieces before this batch included; counted for tables without a key. */
+  ordinals: { next: number } = { next: 0 };
+
+  readonly #isKeyless: boolean;
   readonly #old: ColumnBuffer[];
   readonly #policies: readonly UnfitPolicy[];
   readonly #reader = new TupleReader();
@@ -69,6 +73,7 @@ export class TableBatch {
   /** @param policies One per column, see {@link openColumns}. */
   constructor(layout: TableLayout, policies: readonly UnfitPolicy[]) {
     this.layout = layout;
+    this.#isKeyless = isKeyless(layout.table);
     this.columns = openColumns(layout, policies);
     this.#policies = policies;
     // What does not fit was counted when it came as a new value.
@@ -103,11 +108,12 @@ export class TableBatch {
 
   insert(position: WalPosition, bytes: Buffer, newTuple: number, committedAtUs: bigint): void {
     const row = this.#appendTuple(bytes, newTuple, null);
-    this.#mark(this.#tracks ? ADDED : PLAIN, position, committedAtUs);
+    this.#mark(this.#tracks || this.#isKeyless ? ADDED : PLAIN, position, committedAtUs);
     if (this.#index !== null) this.#index.set(this.#keyOf(this.columns, row), row);
   }
 
   update(position: WalPosition, bytes: Buffer, tuples: UpdateTuples, committedAtUs: bigint): void {
+    if (this.#isKeyless) return this.#replace(position, bytes, tuples);
     if (tuples.oldKind !== null) this.#readOld(bytes, tuples.oldTuple, tuples.oldKind);
     const gapsBefore = this.#gaps.length;
     const row = this.#appendTuple(bytes, tuples.newTuple, tuples.oldKind);
@@ -125,6 +131,7 @@ export class TableBatch {
   }
 
   delete(position: WalPosition, bytes: Buffer, tuple: DeleteTuple, committedAtUs: bigint): void {
+    if (this.#isKeyless) return this.#replace(position, bytes, tuple);
     this.#readOld(bytes, tuple.oldTuple, tuple.oldKind);
     const key = this.#keyOf(this.#old, 0);
     if (this.#tracks) this.#takeOut(key, position, tuple.oldKind, null);
@@ -153,6 +160,7 @@ export class TableBatch {
   /** The landing block's columns. Views, valid until the next change of the batch. */
   encode(): NamedBlockColumn[] {
     const named = this.layout.table.columns.map((column, i) => ({ name: column.name, column: at(this.columns, i) }));
+    if (this.#isKeyless) return [...named, ...this.marks.multisetColumns()];
     return [
       ...named,
       ...this.marks.columns({
@@ -185,12 +193,29 @@ export class TableBatch {
     return this.#keyOf(columns, row);
   }
 
+  /** Of a row that cannot be found again: the new values once more, those it had once less. */
+  #replace(position: WalPosition, bytes: Buffer, tuples: DeleteTuple | UpdateTuples): void {
+    if (tuples.oldKind !== 'O')
+      throw new AppError(
+        'VALUE_UNFIT',
+        `${tableLabel(this.layout.table)} has no key, and an old row of it is not told`,
+      );
+    this.#readOld(bytes, tuples.oldTuple, 'O');
+    if ('newTuple' in tuples && tuples.newTuple >= 0) {
+      this.#appendTuple(bytes, tuples.newTuple, 'O');
+      this.#mark(ADDED, position, 0n);
+    }
+    for (let i = 0; i < this.columns.length; i++) at(this.columns, i).appendFrom(at(this.#old, i), 0);
+    this.#mark(REMOVED, position, 0n);
+  }
+
   get #tracks(): boolean {
     return this.layout.role.kind === 'events' && this.mode !== 'load';
   }
 
   #mark(mark: Mark, position: WalPosition, committedAtUs: bigint): void {
     this.marks.append(mark, position.hi, position.lo, committedAtUs);
+    if (this.#isKeyless) this.marks.numberLast(this.ordinals.next++);
   }
 
   /** Appends a new tuple; on an error the row is taken back. Returns its row number. */

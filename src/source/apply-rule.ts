@@ -58,6 +58,8 @@ function columnFault(
   table: SourceTable,
   { key, order, rule }: { key: readonly string[]; order: readonly string[]; rule: TableRule },
 ): RuleFault | null {
+  if (rule.onDelete !== 'mirror' && key.length === 0)
+    return wrong('has no key: what is deleted in the source cannot be kept in the copy');
   if (rule.orderBy.length > 0 && key.length === 0) return wrong('has no key: a sorting key cannot be chosen');
   for (const name of order) {
     const column = table.columns.find((candidate) => candidate.name === name);

@@ -131,10 +131,6 @@ function findFault(row: TextRow, table: SourceTable): Fault | null {
       remedy: `ALTER TABLE ${pgTable(table)} SET LOGGED;`,
     };
   }
-  if (table.key.length === 0) {
-    const reason = 'has no primary key, or a deferrable one, which cannot identify rows in the stream';
-    return { reason, remedy: `ALTER TABLE ${pgTable(table)} ADD PRIMARY KEY (…);` };
-  }
   if (table.key.includes(-1))
     return { reason: 'has a generated column among those that identify its rows', remedy: null };
   return null;

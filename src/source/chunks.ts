@@ -5,7 +5,7 @@
  */
 import type { Client } from 'pg';
 import { AppError } from '../model/errors.ts';
-import { pgTable } from '../model/quote.ts';
+import { pgRowsOf, pgTable } from '../model/quote.ts';
 import { type Relation, tableLabel, type SourceTable } from '../model/table.ts';
 import { pgRows, type TextRow } from './connection.ts';
 import { andFilter } from './row-filter.ts';
@@ -118,6 +118,11 @@ function blocksPerChunk(facts: FileFacts, size: ChunkSize): number {
   }
   const bytes = 'chunkBytes' in size ? size.chunkBytes : DEFAULT_CHUNK_BYTES;
   return Math.max(1, Math.floor(bytes / facts.blockSize));
+}
+
+/** The COPY statement of a whole table, with its partitions. */
+export function wholeQuery(table: SourceTable): string {
+  return `COPY (SELECT ${selectList(table.columns)} FROM ${pgRowsOf(table)} WHERE true${andFilter(table)}) TO STDOUT (FORMAT binary)`;
 }
 
 /** The COPY statement of a chunk: binary, the columns in the order of `table.columns`, see {@link selectList}. */

@@ -1,7 +1,7 @@
 /** Checks of the tables that are to be copied. */
 import type { Finding } from '../model/finding.ts';
 import { pgIdent, pgTable } from '../model/quote.ts';
-import { tableLabel, type SourceTable } from '../model/table.ts';
+import { isKeyless, tableLabel, type SourceTable } from '../model/table.ts';
 import { pgRows } from './connection.ts';
 import type { PreflightCheck, PreflightFacts } from './preflight-facts.ts';
 import { findFilterFaults } from './row-filter.ts';
@@ -75,17 +75,34 @@ async function checkRowSecurity({ client, catalog, role }: PreflightFacts): Prom
   }));
 }
 
-/** A publication of updates and deletes makes PostgreSQL refuse those that it cannot tell. */
+/** What the stream can tell of old rows; a publication makes PostgreSQL refuse updates and deletes that it cannot tell. */
 function checkReplicaIdentity({ catalog }: PreflightFacts): Finding[] {
-  return catalog.tables
-    .filter(({ replicaIdentity }) => replicaIdentity === 'n')
-    .map((table) => ({
-      code: 'replica_identity',
-      severity: 'warning',
-      object: tableLabel(table),
-      message: `the replica identity of ${tableLabel(table)} is NOTHING: once published, PostgreSQL refuses its updates and deletes`,
-      remedy: `ALTER TABLE ${pgTable(table)} REPLICA IDENTITY DEFAULT;`,
-    }));
+  return catalog.tables.flatMap((table) => {
+    const said = identityFault(table);
+    if (said === null) return [];
+    return [{ code: 'replica_identity', severity: 'warning' as const, object: tableLabel(table), ...said }];
+  });
+}
+
+function identityFault(table: SourceTable): Pick<Finding, 'message' | 'remedy'> | null {
+  const label = tableLabel(table);
+  const alter = `ALTER TABLE ${pgTable(table)}`;
+  const refused = 'once published, PostgreSQL refuses its updates and deletes';
+  if (isKeyless(table) && table.replicaIdentity === 'f')
+    return {
+      message: `${label} has no key: it is copied by whole rows, and loaded in one piece`,
+      remedy: `${alter} ADD PRIMARY KEY (…);`,
+    };
+  if (isKeyless(table))
+    return {
+      message: `${label} has no key that tells its rows apart: its inserts are copied; ${refused}`,
+      remedy: `${alter} REPLICA IDENTITY FULL;`,
+    };
+  if (table.replicaIdentity !== 'n') return null;
+  return {
+    message: `the replica identity of ${label} is NOTHING: ${refused}`,
+    remedy: `${alter} REPLICA IDENTITY DEFAULT;`,
+  };
 }
 
 function checkColumns({ catalog, columnFault }: PreflightFacts): Finding[] {
