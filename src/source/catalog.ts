@@ -94,7 +94,8 @@ export async function readCatalog(client: Client, patterns: TablePatterns = DEFA
     const unfit = findFault(row, found);
     const applied = unfit === null ? applyRule(found, rule) : { table: found, fault: unfit };
     const { table } = applied;
-    const fault = applied.fault ?? leafFault(leaves ?? [], keyNames(table)) ?? findClash(table, tables);
+    const fault =
+      applied.fault ?? ownNameFault(table) ?? leafFault(leaves ?? [], keyNames(table)) ?? findClash(table, tables);
     if (fault === null) tables.push(table);
     else unsuitable.push({ schema: table.schema, name: table.name, ...fault });
   }
@@ -144,6 +145,18 @@ function findClash(table: SourceTable, others: readonly SourceTable[]): Fault | 
   const other = others.find((candidate) => candidate.target === table.target);
   if (other === undefined) return null;
   return { reason: `would be copied to ${table.target}, as ${tableLabel(other)} is`, remedy: null };
+}
+
+/** Columns that the mirror and the landing table have beside those of the source. */
+const OWN_COLUMNS = new Set(['_version', '_deleted', '_deleted_at', '_sign', '_raw', '_ordinal', '_committed_at']);
+
+function ownNameFault(table: SourceTable): Fault | null {
+  const taken = table.columns.filter(({ name }) => OWN_COLUMNS.has(name)).map(({ name }) => name);
+  if (taken.length === 0) return null;
+  return {
+    reason: `has columns of names that the copy keeps for itself: ${taken.join(', ')}`,
+    remedy: `Rename them in the source, or leave them out of the copy (tables: columns: ${taken[0]}: exclude).`,
+  };
 }
 
 function toRegExp(pattern: string): RegExp {

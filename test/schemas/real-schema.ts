@@ -27,6 +27,10 @@ export interface RealSchema {
   readonly first: Readonly<Record<string, number>>;
   readonly statements: Statements;
   readonly migrations: readonly Migration[];
+  /** What the configuration says of single tables (YAML of `tables`). */
+  readonly rules?: string;
+  /** Columns that those rules leave out, by table. */
+  readonly excluded?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** The `schema.sql` beside a module. */

@@ -13,6 +13,8 @@ export interface ComparedTable {
   readonly schema: string;
   readonly name: string;
   readonly target: string;
+  /** Columns that are not copied, by configuration. */
+  readonly excluded?: readonly string[];
 }
 
 /** Where the copy lies. */
@@ -86,7 +88,9 @@ async function columnsOfSource(
   table: ComparedTable,
 ): Promise<{ columns: Omit<Column, 'copyType'>[]; isRoot: boolean }> {
   const { rows } = await source.query<Record<string, string>>(COLUMNS, [table.schema, table.name]);
-  const stored = rows.filter((row) => row['generated'] === '');
+  const stored = rows.filter(
+    (row) => row['generated'] === '' && table.excluded?.includes(String(row['name'])) !== true,
+  );
   const columns = stored.map((row) => ({
     name: String(row['name']),
     type: String(row['type']),

@@ -104,15 +104,17 @@ export class PipelineProcess implements AsyncDisposable {
    * Waits until everything committed before this call is in the copy; starts it again when it gave up.
    *
    * @param options `plain`: there are no rollups, and a quarantined table is not waited for.
+   *   `timeoutMs`: default 60 s.
    */
-  async caughtUp(options: { plain?: boolean } = {}): Promise<void> {
+  async caughtUp(options: { plain?: boolean; timeoutMs?: number } = {}): Promise<void> {
     const target = await currentLsn(this.#pg.client);
     const isDone = async (): Promise<boolean> => {
       this.start();
       return await isCopyAt(this.#ch, this.#pg.database, target, options.plain === true ? 'plain' : 'rollups');
     };
     const failure = (): string => `the process to catch up; it wrote: ${this.output.slice(-2000)}`;
-    await waitFor(isDone, { what: 'the process to catch up', timeoutMs: 60_000 }).catch((error: unknown) => {
+    const { timeoutMs = 60_000 } = options;
+    await waitFor(isDone, { what: 'the process to catch up', timeoutMs }).catch((error: unknown) => {
       throw new Error(failure(), { cause: error });
     });
   }

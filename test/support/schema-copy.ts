@@ -1,39 +1,45 @@
 /** The copy of a schema of the tests, made by a pipeline in a process: what is copied of it, and whether it is equal. */
-import { codecFor } from '../../src/codec/codecs.ts';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig } from '../../src/config/load.ts';
+import { copiedTables } from '../../src/config/table-rules.ts';
 import { TableStateStore } from '../../src/destination/table-state.ts';
-import { AppError } from '../../src/model/errors.ts';
-import { type SourceTable, tableLabel } from '../../src/model/table.ts';
+import { tableLabel } from '../../src/model/table.ts';
 import { readCatalog } from '../../src/source/catalog.ts';
 import type { RealSchema } from '../schemas/real-schema.ts';
 import { copyDifferences } from './compare-any.ts';
 import type { TemporaryClickHouse, TemporaryPostgres } from './databases.ts';
 import type { PipelineProcess } from './process.ts';
 
-/** Tables of a schema that can be copied, and why the others cannot. */
-export async function copyableTables(
-  pg: TemporaryPostgres,
-  schema: RealSchema,
-): Promise<{ copyable: string[]; others: string[] }> {
-  const include = schema.schemas.map((name) => `${name}.*`);
-  const { tables, unsuitable } = await readCatalog(pg.client, { include, exclude: [] });
-  const others = unsuitable.map((table) => `${tableLabel(table)} ${table.reason}`);
-  const copyable: string[] = [];
-  for (const table of tables) {
-    const fault = faultOf(table);
-    if (fault === null) copyable.push(tableLabel(table));
-    else others.push(`${tableLabel(table)}: ${fault}`);
-  }
-  return { copyable, others };
+/** The configuration of a schema's copy, as a file. */
+export interface SchemaConfig extends AsyncDisposable {
+  /** For the environment of the process. */
+  readonly path: string;
+  /** Tables that are copied, and those that cannot be, with the reason. */
+  readonly copied: readonly string[];
+  readonly unsuitable: readonly string[];
 }
 
-function faultOf(table: SourceTable): string | null {
-  try {
-    for (const column of table.columns) codecFor(column);
-    return null;
-  } catch (error) {
-    if (error instanceof AppError) return error.message;
-    throw error;
-  }
+/** Writes the configuration: all tables of the schema, but for those that cannot be copied. */
+export async function schemaConfig(pg: TemporaryPostgres, schema: RealSchema): Promise<SchemaConfig> {
+  const directory = await mkdtemp(join(tmpdir(), 'millrace-config-'));
+  const path = join(directory, 'millrace.yaml');
+  const write = async (excluded: readonly string[]): Promise<void> => {
+    const lists = { includeTables: schema.schemas.map((name) => `${name}.*`), excludeTables: excluded };
+    const lines = Object.entries(lists).map(([key, list]) => `${key}: ${JSON.stringify(list)}\n`);
+    await writeFile(path, lines.join('') + (schema.rules === undefined ? '' : `tables:${schema.rules}`));
+  };
+  await write([]);
+  const config = await loadConfig({ flags: {}, env: {}, cwd: directory, file: path });
+  const { tables, unsuitable } = await readCatalog(pg.client, copiedTables(config));
+  await write(unsuitable.map(tableLabel));
+  return {
+    path,
+    copied: tables.map(tableLabel),
+    unsuitable: unsuitable.map((table) => `${tableLabel(table)} ${table.reason}`),
+    [Symbol.asyncDispose]: async () => await rm(directory, { recursive: true, force: true }),
+  };
 }
 
 /** Lets the copy catch up and compares it; also tells tables that are not followed. Nothing may change meanwhile. */
@@ -41,18 +47,20 @@ export async function differencesOf(
   pg: TemporaryPostgres,
   ch: TemporaryClickHouse,
   pipeline: PipelineProcess,
+  excluded: RealSchema['excluded'] = {},
 ): Promise<{ differences: string[]; tables: string[] }> {
-  await pipeline.caughtUp({ plain: true });
+  await pipeline.caughtUp({ plain: true, timeoutMs: 240_000 });
   const states = await new TableStateStore(ch.client, ch, pg.database).readTables();
   const followed = [...states.values()].filter(({ phase }) => phase !== 'dropped' && phase !== 'excluded');
   const tables = followed.map(({ table, target }) => {
     const dot = table.indexOf('.');
-    return { schema: table.slice(0, dot), name: table.slice(dot + 1), target };
+    return { schema: table.slice(0, dot), name: table.slice(dot + 1), target, excluded: excluded[table] ?? [] };
   });
   const stopped = followed.filter(({ phase }) => phase !== 'live');
   const reasons = stopped.map(({ table, phase, reason }) => `${table} is ${phase}: ${reason}`);
+  const live = tables.filter((_, i) => followed[i]?.phase === 'live');
   return {
-    differences: [...reasons, ...(await copyDifferences(pg.client, ch, tables))],
+    differences: [...reasons, ...(await copyDifferences(pg.client, ch, live))],
     tables: followed.map(({ table }) => table),
   };
 }

@@ -53,6 +53,14 @@ const STATEMENTS: Statements = {
 export const LEGACY: RealSchema = {
   name: 'legacy',
   schemas: ['Legacy Data', 'öst'],
+  // Names that the copy needs itself, and times before Christ.
+  rules: `
+  - match: Legacy Data.Kunden Stamm
+    columns: { _version: { exclude: true }, _deleted: { exclude: true }, _sign: { exclude: true }, _raw: { exclude: true } }
+  - match: Legacy Data.epoch
+    columns: { day: { as: text }, at: { as: text }, exact: { as: text } }
+`,
+  excluded: { 'Legacy Data.Kunden Stamm': ['_version', '_deleted', '_sign', '_raw'] },
   setup: readSetup(import.meta.url),
   first: {
     addKunden: 20,
