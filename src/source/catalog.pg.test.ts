@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { temporaryPostgres } from '../../test/support/databases.ts';
+import { tableRules } from '../config/table-rules.ts';
 import { readCatalog, readTables } from './catalog.ts';
 
 describe('the catalogue', () => {
@@ -52,6 +53,17 @@ describe('the catalogue', () => {
       code: 'TABLE_UNSUITABLE',
       details: { tables: ['public.unlogged'] },
     });
+  });
+
+  test('GIVEN a column of a name that the copy keeps for itself THEN the table is named, until a rule leaves it out', async () => {
+    await using pg = await temporaryPostgres();
+    await pg.client.query('CREATE TABLE odd (id int PRIMARY KEY, _version int)');
+    const patterns = { include: ['public.*'], exclude: [] };
+    const { unsuitable } = await readCatalog(pg.client, patterns);
+    expect(unsuitable).toMatchObject([{ name: 'odd', reason: expect.stringMatching(/keeps for itself: _version$/) }]);
+    const rules = [{ match: 'public.odd', columns: { _version: { exclude: true } } }];
+    const { tables } = await readCatalog(pg.client, { ...patterns, ...tableRules({ tables: rules, maskSalt: null }) });
+    expect(tables).toMatchObject([{ name: 'odd', columns: [{ name: 'id' }] }]);
   });
 
   test('GIVEN partitions that cannot be followed THEN their table is named with the reason, and the remedy cures it', async () => {
