@@ -22,6 +22,7 @@ const ROOMS = {
   source: ['model', 'codec', 'telemetry'],
   destination: ['model', 'codec', 'telemetry'],
   kpi: ['model', 'destination', 'telemetry'],
+  alerts: ['model', 'config', 'kpi', 'destination', 'telemetry'],
   generator: ['model', 'source', 'telemetry'],
   verify: ['model', 'codec', 'source', 'destination', 'telemetry'],
   pipeline: ['model', 'config', 'codec', 'source', 'destination', 'telemetry'],

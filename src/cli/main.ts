@@ -55,6 +55,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/kpi.ts')).kpiCommand(),
   },
   {
+    name: 'alerts',
+    summary: 'list what needs somebody’s attention',
+    load: async () => (await import('./commands/alerts.ts')).alertsCommand(),
+  },
+  {
     name: 'seed',
     summary: 'fill the source with generated data',
     load: async () => (await import('./commands/seed.ts')).seedCommand(),

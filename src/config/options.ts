@@ -35,7 +35,7 @@ export interface Option {
   /** One sentence for help and docs. */
   readonly text: string;
   /** Heading in help and docs. */
-  readonly group: 'Connections' | 'Copy' | 'Key figures' | 'Tuning' | 'Embedded engines' | 'Output';
+  readonly group: 'Connections' | 'Copy' | 'Key figures' | 'Alerts' | 'Tuning' | 'Embedded engines' | 'Output';
 }
 
 const KIB = 1024;
@@ -156,6 +156,62 @@ export const OPTIONS = {
     kind: { type: 'choice', choices: ['cpc', 'cpm'] },
     default: 'cpc',
     text: 'What a bid pays for: a click (cpc) or a thousand impressions (cpm).',
+  },
+  alertInterval: {
+    group: 'Alerts',
+    kind: { type: 'integer', min: 0, max: 86_400 },
+    default: 60,
+    text: 'How often the copy is looked at for alerts while it runs, in seconds; 0: never.',
+  },
+  alertWebhook: {
+    group: 'Alerts',
+    kind: { type: 'secret', minLength: 8 },
+    default: null,
+    absent: 'none',
+    text: 'URL that alerts are sent to as JSON, at least once each. Better given in the environment: never logged or printed.',
+  },
+  alertSlackWebhook: {
+    group: 'Alerts',
+    kind: { type: 'secret', minLength: 8 },
+    default: null,
+    absent: 'none',
+    text: 'URL of a Slack incoming webhook that alerts are sent to. Better given in the environment: never logged or printed.',
+  },
+  alertZeroDeliveryHours: {
+    group: 'Alerts',
+    kind: { type: 'integer', min: 1, max: 720 },
+    default: 6,
+    text: 'A campaign in flight without an impression for so many hours is an alert.',
+  },
+  alertPacingBelow: {
+    group: 'Alerts',
+    kind: { type: 'integer', min: 0, max: 100 },
+    default: 90,
+    text: 'Spend below so many percent of what the elapsed days of the flight should have cost is an alert.',
+  },
+  alertPacingAbove: {
+    group: 'Alerts',
+    kind: { type: 'integer', min: 100, max: 10_000 },
+    default: 125,
+    text: 'Spend above so many percent of it is one, too.',
+  },
+  alertBudget: {
+    group: 'Alerts',
+    kind: { type: 'integer', min: 1, max: 100 },
+    default: 90,
+    text: 'Percent of the budget from which on it is nearly used up.',
+  },
+  alertAnomaly: {
+    group: 'Alerts',
+    kind: { type: 'integer', min: 2, max: 100 },
+    default: 4,
+    text: 'By how many standard deviations impressions or CTR of today must differ from the same hours of the weeks before.',
+  },
+  alertStale: {
+    group: 'Alerts',
+    kind: { type: 'integer', min: 10, max: 604_800 },
+    default: 300,
+    text: 'For how many seconds the copy may not be known to equal its source.',
   },
   loadConnections: {
     group: 'Tuning',

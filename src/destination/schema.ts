@@ -19,6 +19,7 @@ const ALWAYS_NEEDED = new Set([
   'V11__table_identity.sql',
   'V13__partitions.sql',
   'V15__table_requests.sql',
+  'V18__alerts.sql',
 ]);
 
 /** What the files are told. */

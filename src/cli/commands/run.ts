@@ -1,6 +1,7 @@
 /** `millrace run`: the pipeline alone, until stopped. */
 import { Command } from '@commander-js/extra-typings';
 import { runPipeline } from '../../pipeline/pipeline.ts';
+import { withAlerts } from '../alerting.ts';
 import { openContext } from '../context.ts';
 import { PipelineDisplay } from '../pipeline-display.ts';
 
@@ -13,15 +14,18 @@ export function runCommand() {
       '\nExamples:\n  millrace run --postgres-url postgres://user@host/db --clickhouse-url http://user@host:8123\n  millrace run --config millrace.yaml',
     )
     .action(async (_options, command) => {
-      const { config, endpoints, log, signal, quiet, json } = await openContext(command);
+      const context = await openContext(command);
+      const { config, endpoints, log, signal, quiet, json } = context;
       using display = new PipelineDisplay({ silent: quiet || json });
-      await runPipeline({
-        ...config,
-        postgresUrl: endpoints.postgres,
-        clickhouseUrl: endpoints.clickhouse,
-        log,
-        signal,
-        onProgress: (progress) => display.update(progress),
+      await withAlerts(context, endpoints.clickhouse, signal, async () => {
+        await runPipeline({
+          ...config,
+          postgresUrl: endpoints.postgres,
+          clickhouseUrl: endpoints.clickhouse,
+          log,
+          signal,
+          onProgress: (progress) => display.update(progress),
+        });
       });
     });
 }

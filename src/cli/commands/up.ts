@@ -15,6 +15,7 @@ import type { PipelineProgress } from '../../pipeline/options.ts';
 import { runPipeline } from '../../pipeline/pipeline.ts';
 import { connectPostgres } from '../../source/connection.ts';
 import { currentLsn } from '../../source/slot.ts';
+import { withAlerts } from '../alerting.ts';
 import { openSession, type Session } from '../context.ts';
 import { PipelineDisplay } from '../pipeline-display.ts';
 import { renderJson } from '../print.ts';
@@ -112,7 +113,8 @@ async function replicate(session: Session, servers: Servers, once: boolean): Pro
     if (progress.caughtUp && progress.appliedLsn >= target) reached();
   };
   const urls = { postgresUrl: servers.postgres, clickhouseUrl: servers.clickhouse };
-  const pipeline = runPipeline({ ...config, ...urls, log, signal, onProgress });
+  const run = async (): Promise<void> => await runPipeline({ ...config, ...urls, log, signal, onProgress });
+  const pipeline = once ? run() : withAlerts(session, servers.clickhouse, signal, run);
   const ended = pipeline.then(neverCaughtUp, neverCaughtUp);
   const companion = async (): Promise<void> => {
     if (!(await Promise.race([caughtUp, ended]))) return;
