@@ -56,6 +56,7 @@ function optionsOf(ch: TemporaryClickHouse, receiver: TestReceiver | null, lines
     pipeline: 'test',
     timezone: 'UTC',
     pricingModel: 'cpc',
+    budgetKind: 'lifetime',
     thresholds: {
       zeroDeliveryHours: 6,
       pacingBelowPercent: 0,
@@ -245,7 +246,7 @@ test('days and hours are those of the reporting time zone', async () => {
   await using ch = await temporaryAdCopy();
   await scene(ch);
   const at = (created: string, id: number) => ({ id, campaign_id: 1, created_at: created });
-  // Kolkata is UTC+05:30: its 19 March begins at 18:30 on the 18th.
+  // Tokyo is UTC+09:00: its 19 March begins at 15:00 on the 18th.
   await land(ch, 'impressions', [
     at('2026-03-18 18:10:00', 20),
     at('2026-03-18 19:00:00', 21),
@@ -254,7 +255,7 @@ test('days and hours are those of the reporting time zone', async () => {
   ]);
   const options = { ...optionsOf(ch, null), now: new Date('2026-03-18T21:00:00Z'), zeroDeliveryHours: 3 };
   const [utc] = await measureCampaigns(ch.client, ch, options);
-  const [kolkata] = await measureCampaigns(ch.client, ch, { ...options, timezone: 'Asia/Kolkata' });
+  const [tokyo] = await measureCampaigns(ch.client, ch, { ...options, timezone: 'Asia/Tokyo' });
   expect(utc).toMatchObject({
     daysSinceStart: 1,
     hoursToday: 21,
@@ -262,7 +263,8 @@ test('days and hours are those of the reporting time zone', async () => {
     recentImpressions: 2,
   });
   expect(utc?.before[0]).toEqual({ impressions: 1, clicks: 0 });
-  expect(kolkata).toMatchObject({ daysSinceStart: 2, hoursToday: 2, today: { impressions: 1, clicks: 0 } });
+  expect(tokyo).toMatchObject({ daysSinceStart: 2, hoursToday: 6, today: { impressions: 2, clicks: 0 } });
+  expect(tokyo?.before[0]).toEqual({ impressions: 1, clicks: 0 });
 });
 
 test('watching outlives a server that refuses, and ends with its signal', async () => {

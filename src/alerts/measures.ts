@@ -1,6 +1,9 @@
 /** What the rules look at: figures of each campaign from the rollup, and the state of the copy. */
 import type { ClickHouse } from '../destination/client.ts';
 import type { Names } from '../destination/ddl.ts';
+import { EXPECTED_SPEND, FLIGHT, PERIOD_SPEND } from '../kpi/flight.ts';
+import { HOUR_NOW, LOCAL_DAY, TODAY } from '../kpi/fragments.ts';
+import { PRESENT, withSources } from '../kpi/sources.ts';
 import { chIdent } from '../model/quote.ts';
 
 /** Impressions and clicks of the same hours of one day. */
@@ -20,8 +23,12 @@ export interface CampaignMeasures {
   readonly daysToEnd: number | null;
   /** Of today that are over. */
   readonly hoursToday: number;
+  /** Of the period that the budget is for: all time, or today. */
   readonly spend: number;
-  readonly spendBeforeToday: number;
+  /** In the full days of the flight until now. */
+  readonly flightSpend: number;
+  /** What those days should have cost; null without both dates. */
+  readonly due: number | null;
   /** Since {@link MeasureOptions.zeroDeliveryHours} before the hour now. */
   readonly recentImpressions: number;
   /** All of today. */
@@ -52,7 +59,9 @@ export interface MeasureOptions {
   readonly now: Date;
   /** Name of the reporting time zone. */
   readonly timezone: string;
+  /** Where no rule of the campaign or its advertiser says it. */
   readonly pricingModel: 'cpc' | 'cpm';
+  readonly budgetKind: 'lifetime' | 'daily';
   readonly zeroDeliveryHours: number;
 }
 
@@ -99,11 +108,11 @@ interface CopyRow {
 export async function measureCampaigns(
   clickhouse: ClickHouse,
   names: Names,
-  { now, timezone, pricingModel, zeroDeliveryHours }: MeasureOptions,
+  { now, timezone, pricingModel, budgetKind, zeroDeliveryHours: hours }: MeasureOptions,
 ): Promise<CampaignMeasures[]> {
-  const rows = await clickhouse.rows<CampaignRow>(campaignsSql(chIdent(names.database), pricingModel), {
-    params: { now: clock(now), timezone, hours: zeroDeliveryHours },
-  });
+  const sql = withSources(CAMPAIGNS, PRESENT).replaceAll('${database}', chIdent(names.database));
+  const params = { now: clock(now), timezone, pricing_model: pricingModel, budget_kind: budgetKind, hours };
+  const rows = await clickhouse.rows<CampaignRow>(sql, { params });
   return rows.map(({ before_impressions, before_clicks, ...row }) => ({
     id: row.id,
     name: row.name,
@@ -112,7 +121,8 @@ export async function measureCampaigns(
     daysToEnd: row.days_to_end,
     hoursToday: row.hours_today,
     spend: row.spend,
-    spendBeforeToday: row.spend_before_today,
+    flightSpend: row.flight_spend,
+    due: row.due,
     recentImpressions: row.recent,
     today: { impressions: row.today_impressions, clicks: row.today_clicks },
     soFar: { impressions: row.so_far_impressions, clicks: row.so_far_clicks },
@@ -129,7 +139,8 @@ interface CampaignRow {
   readonly days_to_end: number | null;
   readonly hours_today: number;
   readonly spend: number;
-  readonly spend_before_today: number;
+  readonly flight_spend: number;
+  readonly due: number | null;
   readonly recent: number;
   readonly today_impressions: number;
   readonly today_clicks: number;
@@ -139,38 +150,44 @@ interface CampaignRow {
   readonly before_clicks: number[];
 }
 
-function campaignsSql(database: string, pricingModel: 'cpc' | 'cpm'): string {
-  const spend = pricingModel === 'cpm' ? 'spend_cpm' : 'spend_cpc';
-  const sum = (column: string, condition: string): string => `toFloat64(sumIf(${column}, ${condition}))`;
-  const sameHours = (weeks: number): string => `day = today - ${7 * weeks} AND hour_of_day < hour_now`;
-  const earlier = (column: string): string => `[${WEEKS.map((weeks) => sum(column, sameHours(weeks))).join(', ')}]`;
-  const isOver = `hour >= toStartOfHour({now:DateTime64(3, 'UTC')}) - toIntervalHour({hours:UInt32})`;
-  return `WITH toTimeZone({now:DateTime64(3, 'UTC')}, {timezone:String}) AS local_now, toDate32(local_now) AS today, toHour(local_now) AS hour_now
-SELECT assumeNotNull(c.campaign_id) AS id, assumeNotNull(c.campaign) AS name, toFloat64(assumeNotNull(c.budget)) AS budget,
-  toInt32(dateDiff('day', c.start_date, today)) AS days_since_start, toInt32(dateDiff('day', today, c.end_date)) AS days_to_end, hour_now AS hours_today,
-  ifNull(f.spend, 0) AS spend, ifNull(f.spend_before_today, 0) AS spend_before_today, ifNull(f.recent, 0) AS recent,
-  ifNull(f.today_impressions, 0) AS today_impressions, ifNull(f.today_clicks, 0) AS today_clicks,
-  ifNull(f.so_far_impressions, 0) AS so_far_impressions, ifNull(f.so_far_clicks, 0) AS so_far_clicks,
-  f.before_impressions AS before_impressions, f.before_clicks AS before_clicks
-FROM ${database}.campaign_directory AS c
+const NOW = "{now:DateTime64(6, 'UTC')}";
+
+function sum(column: string, condition: string): string {
+  return `toFloat64(sumIf(${column}, ${condition}))`;
+}
+
+/** Of a day so many weeks ago, the hours that are over today. */
+function sameHours(weeks: number): string {
+  return `day = subtractDays(${TODAY}, ${7 * weeks}) AND hour_of_day < ${HOUR_NOW}`;
+}
+
+function earlier(column: string): string {
+  return `[${WEEKS.map((weeks) => sum(column, sameHours(weeks))).join(', ')}]`;
+}
+
+/** Money and flight are those of the key figures; the counts of single hours are read beside them. */
+const CAMPAIGNS = `SELECT assumeNotNull(f.campaign_id) AS id, assumeNotNull(f.campaign) AS name, toFloat64(assumeNotNull(f.budget)) AS budget,
+  toInt32(dateDiff('day', f.start_date, f.today)) AS days_since_start, toInt32(dateDiff('day', f.today, f.end_date)) AS days_to_end,
+  ${HOUR_NOW} AS hours_today, toFloat64(${PERIOD_SPEND}) AS spend, toFloat64(f.flight_spend) AS flight_spend, toFloat64(${EXPECTED_SPEND}) AS due,
+  ifNull(k.recent, 0) AS recent, ifNull(k.today_impressions, 0) AS today_impressions, ifNull(k.today_clicks, 0) AS today_clicks,
+  ifNull(k.so_far_impressions, 0) AS so_far_impressions, ifNull(k.so_far_clicks, 0) AS so_far_clicks,
+  k.before_impressions AS before_impressions, k.before_clicks AS before_clicks
+FROM ${FLIGHT} AS f
 LEFT JOIN
 (
-  SELECT campaign_id, ${sum(spend, 'true')} AS spend, ${sum(spend, 'day < today')} AS spend_before_today,
-    ${sum('impressions', isOver)} AS recent,
-    ${sum('impressions', 'day = today')} AS today_impressions, ${sum('clicks', 'day = today')} AS today_clicks,
+  SELECT campaign_id, ${sum('impressions', `hour >= toStartOfHour(${NOW}) - toIntervalHour({hours:UInt32})`)} AS recent,
+    ${sum('impressions', `day = ${TODAY}`)} AS today_impressions, ${sum('clicks', `day = ${TODAY}`)} AS today_clicks,
     ${sum('impressions', sameHours(0))} AS so_far_impressions, ${sum('clicks', sameHours(0))} AS so_far_clicks,
     ${earlier('impressions')} AS before_impressions, ${earlier('clicks')} AS before_clicks
   FROM
   (
-    SELECT campaign_id, hour, impressions, clicks, ${spend},
-      toDate32(toTimeZone(hour, {timezone:String})) AS day, toHour(toTimeZone(hour, {timezone:String})) AS hour_of_day
-    FROM ${database}.campaign_hourly WHERE isNotNull(campaign_id)
+    SELECT campaign_id, hour, impressions, clicks, ${LOCAL_DAY} AS day, toHour(toTimeZone(hour, {timezone:String})) AS hour_of_day
+    FROM \${facts}
+    WHERE isNotNull(campaign_id) AND hour >= ${NOW} - toIntervalDay(31 + intDiv({hours:UInt32}, 24))
   )
   GROUP BY campaign_id
-) AS f ON c.campaign_id = f.campaign_id
-WHERE NOT c.deleted
+) AS k ON f.campaign_id = k.campaign_id
 ORDER BY id`;
-}
 
 async function hasTable(clickhouse: ClickHouse, database: string, table: string): Promise<boolean> {
   const sql = 'SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {table:String}';

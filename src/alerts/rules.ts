@@ -41,16 +41,14 @@ const CAMPAIGN_RULES = {
     return { message: `is in flight and had no impression for ${hours} hours`, facts: { hours } };
   },
   pacing: (c, { pacingBelowPercent: below, pacingAbovePercent: above }) => {
-    const { daysSinceStart: elapsed, daysToEnd } = c;
-    if (!isInFlight(c) || elapsed === null || daysToEnd === null || elapsed < 1 || c.budget <= 0) return null;
-    const days = elapsed + daysToEnd + 1;
-    const due = (c.budget * elapsed) / days;
-    const percent = round((100 * c.spendBeforeToday) / due);
+    const { due, daysSinceStart: elapsed } = c;
+    if (!isInFlight(c) || elapsed === null || due === null || due <= 0) return null;
+    const percent = round((100 * c.flightSpend) / due);
     if (percent >= below && percent <= above) return null;
     const side = percent < below ? 'behind' : 'ahead of';
     return {
-      message: `is ${side} schedule: after ${elapsed} of ${days} days it has spent ${money(c.spendBeforeToday)}, ${percent} % of the ${money(due)} due`,
-      facts: { spend: money(c.spendBeforeToday), due: money(due), percent, elapsedDays: elapsed, days },
+      message: `is ${side} schedule: in ${elapsed} days it has spent ${money(c.flightSpend)}, ${percent} % of the ${money(due)} due`,
+      facts: { spend: money(c.flightSpend), due: money(due), percent, elapsedDays: elapsed },
     };
   },
   budget_low: (c, { budgetPercent }) => {

@@ -22,6 +22,7 @@ export interface AlertOptions {
   readonly pipeline: string;
   readonly timezone: string;
   readonly pricingModel: 'cpc' | 'cpm';
+  readonly budgetKind: 'lifetime' | 'daily';
   readonly thresholds: Thresholds;
   readonly receivers: readonly Receiver[];
   readonly patience?: DeliveryPatience;

@@ -14,6 +14,7 @@ export function alertOptions({ config, log }: Session, clickhouse: ClickHouse, s
     pipeline: config.slot,
     timezone: 'UTC',
     pricingModel: config.pricingModel,
+    budgetKind: 'lifetime',
     thresholds: {
       zeroDeliveryHours: config.alertZeroDeliveryHours,
       pacingBelowPercent: config.alertPacingBelow,
