@@ -127,17 +127,18 @@ test('whatever the figures: no NaN is told, no kind twice, a budget is low or ex
   const count = fc.integer({ min: 0, max: 1_000_000 });
   const part = fc.record({ impressions: count, clicks: count });
   const day = fc.option(fc.integer({ min: -400, max: 400 }));
+  const cents = fc.integer({ min: 0, max: 1e8 }).map((n) => n / 100);
   const amount = fc.double({ min: -1000, max: 1e6, noNaN: true });
   const measures = fc.record({
     id: fc.integer(),
     name: fc.string(),
-    budget: fc.double({ min: 0, max: 1e6, noNaN: true }),
+    budget: cents,
     daysSinceStart: day,
     daysToEnd: day,
     hoursToday: fc.integer({ min: 0, max: 23 }),
     spend: amount,
     flightSpend: amount,
-    due: fc.option(fc.oneof(fc.constant(0), fc.double({ min: 0.01, max: 1e6, noNaN: true }))),
+    due: fc.option(cents),
     recentImpressions: count,
     today: part,
     soFar: part,
