@@ -31,7 +31,7 @@ export function spawnRun(options: RunOptions): ChildProcess {
 const NOT_MADE = new Set([60, 81]);
 
 /** Phases in which a table is not on its way any more. */
-const LIVE = { rollups: ['live'], plain: ['live', 'quarantined'] };
+const LIVE = { rollups: ['live'], plain: ['live', 'quarantined', 'paused', 'excluded', 'dropped'] };
 
 /**
  * Whether the copy holds everything before a position: all tables live, nothing in doubt.

@@ -153,6 +153,14 @@ function settingLiteral(value: string | number | boolean): string {
 /** Name and query of the view that people query: what follows `CREATE OR REPLACE VIEW`. */
 export function currentView(view: string, mirror: string, table: SourceTable): string {
   const ended = onDeleteOf(table) === 'soft' ? [ENDED_COLUMN.name] : [];
-  const list = [...table.columns.map((column) => chIdent(column.name)), ...ended].join(', ');
-  return `${view} AS SELECT ${list} FROM ${mirror} FINAL WHERE _deleted = 0`;
+  return viewSql(view, mirror, [...table.columns.map((column) => chIdent(column.name)), ...ended]);
+}
+
+/** The same by the names of the mirror's columns, for tables that are not followed. */
+export function viewOf(view: string, mirror: string, columns: readonly string[]): string {
+  return viewSql(view, mirror, columns.map(chIdent));
+}
+
+function viewSql(view: string, mirror: string, columns: readonly string[]): string {
+  return `${view} AS SELECT ${columns.join(', ')} FROM ${mirror} FINAL WHERE _deleted = 0`;
 }

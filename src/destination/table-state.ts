@@ -78,7 +78,7 @@ export interface TableState {
 }
 
 /** The state of a table of which nothing is in the copy yet. */
-export function newTableState(table: SourceTable): TableState {
+export function newTableState(table: Pick<SourceTable, 'oid' | 'schema' | 'name' | 'target'>): TableState {
   return {
     table: tableLabel(table),
     target: table.target,
@@ -173,58 +173,62 @@ export class TableStateStore {
     return states;
   }
 
-  /** Forgets the state of a table, and all of its loads that is known under this name. */
-  async forget(state: TableState): Promise<void> {
-    await this.writeTable({ ...state, phase: FORGOTTEN as TablePhase, reason: '' });
-  }
-
-  /** What is known of a table's load is known of another name from here on. May be repeated. */
-  async rename(from: TableState, to: TableState): Promise<void> {
-    for (const table of ['chunks', 'incomplete']) {
-      await this.#clickhouse.command(
-        `INSERT INTO ${this.#internal}.${table} SELECT * REPLACE({to:String} AS table) FROM ${this.#internal}.${table} FINAL
-         WHERE pipeline = {pipeline:String} AND table = {from:String} AND generation = {generation:UInt32}`,
-        {
-          params: { pipeline: this.#pipeline, from: from.table, to: to.table, generation: from.generation },
-          settings: this.#settings(table),
-        },
-      );
+  /**
+   * Writes states, all or none of them, and forgets others. What is known of a load is known of its table's new name.
+   *
+   * @param changes.renamed Earlier states of written ones that had another name.
+   */
+  async writeTables(changes: {
+    readonly written: readonly TableState[];
+    readonly forgotten: readonly TableState[];
+    readonly renamed: readonly { readonly from: TableState; readonly to: TableState }[];
+  }): Promise<void> {
+    for (const { from, to } of changes.renamed) {
+      for (const table of ['chunks', 'incomplete']) {
+        await this.#clickhouse.command(
+          `INSERT INTO ${this.#internal}.${table} SELECT * REPLACE({to:String} AS table) FROM ${this.#internal}.${table} FINAL
+           WHERE pipeline = {pipeline:String} AND table = {from:String} AND generation = {generation:UInt32}`,
+          {
+            params: { pipeline: this.#pipeline, from: from.table, to: to.table, generation: from.generation },
+            settings: this.#settings(table),
+          },
+        );
+      }
     }
-    await this.writeTable(to);
+    const gone = changes.forgotten.map((state) => ({ ...this.#row(state), phase: FORGOTTEN, reason: '' }));
+    await this.#insert('tables', [...changes.written.map((state) => this.#row(state)), ...gone]);
   }
 
   /** Writes a table's state; durable when it returns. */
   async writeTable(state: TableState, signal?: AbortSignal): Promise<void> {
+    await this.#insert('tables', [this.#row(state)], signal);
+  }
+
+  #row(state: TableState): Record<string, string | number> {
     this.#seq += 1n;
-    await this.#insert(
-      'tables',
-      [
-        {
-          pipeline: this.#pipeline,
-          table: state.table,
-          target: state.target,
-          oid: state.oid,
-          shape: state.shape,
-          leaves: state.leaves,
-          chosen: state.chosen,
-          published: state.published,
-          seq: String(this.#seq),
-          phase: state.phase,
-          generation: state.generation,
-          building: state.building ? 1 : 0,
-          build: String(state.build),
-          from_lsn: String(state.fromLsn),
-          base_version: String(state.baseVersion),
-          base_time: formatMicros(state.baseTimeUs),
-          filenode: String(state.filenode),
-          chunks_total: state.chunksTotal,
-          rows_estimated: state.rowsEstimated,
-          load_end_lsn: String(state.loadEndLsn),
-          reason: state.reason,
-        },
-      ],
-      signal,
-    );
+    return {
+      pipeline: this.#pipeline,
+      table: state.table,
+      target: state.target,
+      oid: state.oid,
+      shape: state.shape,
+      leaves: state.leaves,
+      chosen: state.chosen,
+      published: state.published,
+      seq: String(this.#seq),
+      phase: state.phase,
+      generation: state.generation,
+      building: state.building ? 1 : 0,
+      build: String(state.build),
+      from_lsn: String(state.fromLsn),
+      base_version: String(state.baseVersion),
+      base_time: formatMicros(state.baseTimeUs),
+      filenode: String(state.filenode),
+      chunks_total: state.chunksTotal,
+      rows_estimated: state.rowsEstimated,
+      load_end_lsn: String(state.loadEndLsn),
+      reason: state.reason,
+    };
   }
 
   /** The chunks planned for one generation of a table, in order. */

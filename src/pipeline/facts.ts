@@ -66,7 +66,14 @@ export async function gatherCopy(
   const { database } = copy.names;
   const known = layouts.filter(({ table }) => look.states.has(tableLabel(table)));
   // One that is built anew takes the place of a mirror that need not be there.
-  const finished = known.filter(({ building }) => !building);
+  const { read } = await findMirrors(copy.clickhouse, copy.names);
+  const held = new Set([...read.values()].map((identity) => identity?.oid));
+  const finished = known.filter(({ table, building }) => {
+    const state = look.states.get(tableLabel(table));
+    // Made known by a start that died before it had made the mirror, or moved it to its name.
+    const isUnmade = state?.phase === 'waiting' && state.published === '';
+    return !building && !isUnmade && (state?.oid === 0 || !held.has(table.oid) || read.has(table.target));
+  });
   const wanted = finished.flatMap(({ table, history }) => [
     table.target,
     ...(history ? [`${table.target}_history`] : []),

@@ -5,9 +5,19 @@
 
 /**
  * What brings the process to a point: a first start, a load (also of rows that wait for TOAST values), changes, a
- * TRUNCATE, a start after a crash, a stop in order, a table that is built anew beside the one that is read.
+ * TRUNCATE, a start after a crash, a stop in order, a table that is built anew beside the one that
+ * is read, tables that come, go, or change their names.
  */
-export type FailOccasion = 'start' | 'load' | 'toast' | 'changes' | 'truncate' | 'recovery' | 'stop' | 'rebuild';
+export type FailOccasion =
+  | 'start'
+  | 'load'
+  | 'toast'
+  | 'changes'
+  | 'truncate'
+  | 'recovery'
+  | 'stop'
+  | 'rebuild'
+  | 'tables';
 
 /** The places, in the order of the protocol (docs/exactly-once.md): what brings the process there, and what is so then. */
 export const FAIL_POINT_TABLE = {
@@ -64,6 +74,9 @@ export const FAIL_POINT_TABLE = {
   exchanged: { on: 'rebuild', means: 'They are exchanged, the view reads the clone, the landing leads to the other.' },
   'old-mirror-dropped': { on: 'rebuild', means: 'The old mirror is gone, the state says that the new one is built.' },
   'place-taken': { on: 'rebuild', means: 'The state says that the table is live.' },
+
+  'tables-lined-up': { on: 'tables', means: 'States of tables that were renamed, dropped or asked for are stored.' },
+  'mirror-moved': { on: 'tables', means: 'The mirror of a table that was renamed has its new name, its views do not.' },
 
   stopping: { on: 'stop', means: 'The last work has ended, the last position is not stored.' },
   settled: { on: 'stop', means: 'The last position is stored, not confirmed.' },

@@ -4,6 +4,7 @@
  * streamed is quarantined, as it would be in the stream; the others go on.
  */
 import type { Checkpoint } from '../destination/checkpoint.ts';
+import { type TableRequest, TableRequestStore } from '../destination/table-requests.ts';
 import { newTableState, type TableState } from '../destination/table-state.ts';
 import { isAdName, isAdTable } from '../model/roles.ts';
 import { OWN_COLUMNS } from '../model/own-columns.ts';
@@ -17,6 +18,8 @@ export interface KnownTables {
   readonly states: ReadonlyMap<string, TableState>;
   /** The checkpoint, or null before the first start. */
   readonly checkpoint: Checkpoint | null;
+  /** What was asked of single tables, and is not answered yet. */
+  readonly requests: readonly TableRequest[];
   /** The rollups exist: the ad schema stays in use, also when one of its tables has changed since. */
   readonly adSchema: boolean;
 }
@@ -25,14 +28,23 @@ export interface KnownTables {
 export async function readKnownTables(copy: Copy): Promise<KnownTables> {
   const { clickhouse, names } = copy;
   const rows = await clickhouse.rows<{ name: string }>(
-    `SELECT name FROM system.tables WHERE (database = {internal:String} AND name IN ('tables', 'checkpoint'))
+    `SELECT name FROM system.tables WHERE (database = {internal:String} AND name IN ('tables', 'checkpoint', 'table_requests'))
        OR (database = {database:String} AND name = 'campaign_hourly')`,
     { params: { internal: names.internal, database: names.database } },
   );
   const has = (name: string): boolean => rows.some((row) => row.name === name);
   const states = has('tables') ? await copy.tables.readTables() : new Map<string, TableState>();
   const checkpoint = has('checkpoint') ? await copy.checkpoint.read() : null;
-  return { states, checkpoint, adSchema: has('campaign_hourly') };
+  const requests = has('table_requests')
+    ? await new TableRequestStore(clickhouse, names, copy.pipeline).readOpen()
+    : [];
+  return { states, checkpoint, requests, adSchema: has('campaign_hourly') };
+}
+
+/** Tables that are copied whatever the configuration says. */
+export function addedTables({ states, requests }: Pick<KnownTables, 'states' | 'requests'>): ReadonlySet<string> {
+  const added = [...states.values()].filter(({ chosen }) => chosen === 'added').map(({ table }) => table);
+  return new Set([...added, ...requests.filter(({ action }) => action === 'add').flatMap(({ tables }) => tables)]);
 }
 
 /** Why a table's rows do not fit its mirror any more; null when they do, or when there is none yet. */

@@ -17,9 +17,8 @@ import { AppError } from '../model/errors.ts';
 import { type Lsn, NO_LSN } from '../model/lsn.ts';
 import { hasHistory, isAdSchema, roleOf } from '../model/roles.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
-import { readTables } from '../source/catalog.ts';
+import { readCatalog } from '../source/catalog.ts';
 import { connectPostgres, endConnection, pgRows } from '../source/connection.ts';
-import { ensurePublication } from '../source/publication.ts';
 import type { Journal } from '../source/journal.ts';
 import { requireFilters } from '../source/row-filter.ts';
 import { createSlot, currentLsn, describeOlder, dropSlot, waitForOlderTransactions } from '../source/slot.ts';
@@ -36,9 +35,11 @@ import {
   type SourceSide,
 } from './facts.ts';
 import { failPoint } from './fail-points.ts';
-import { type KnownTables, quarantinedState, readKnownTables, shapeFault } from './known-tables.ts';
+import { addedTables, type KnownTables, quarantinedState, readKnownTables, shapeFault } from './known-tables.ts';
+import { lineUp } from './line-up.ts';
 import { NOTHING_YET, type PipelineOptions } from './options.ts';
 import { bringPartitionsIntoLine } from './partitions.ts';
+import { publish } from './publish.ts';
 import { decide, type Decision } from './recovery.ts';
 import { endBuild, settleBuild } from './rebuild.ts';
 import { isInPlace, type TableLayout } from './layout.ts';
@@ -104,9 +105,10 @@ async function prepareOn(
   await copy.fence.assertHeld();
   const isFirstSession = copy.fence.epoch === 0n;
   const ticket = await lockStart(client, options.slot);
-  const tables = await readTables(client, copiedTables(options));
-  await requireFilters(client, tables);
   const before = await readKnownTables(copy);
+  const catalog = await readCatalog(client, { ...copiedTables(options), also: addedTables(before) });
+  const { tables } = catalog;
+  await requireFilters(client, tables);
   const isKnownToFollow = (table: SourceTable): boolean =>
     isFollowed(before.states.get(tableLabel(table))?.phase ?? 'waiting');
   const { layouts: found, adSchema } = layoutsOf(tables.filter(isKnownToFollow), before);
@@ -121,17 +123,36 @@ async function prepareOn(
   const withVersions = isFirstSession || hasSwitched(known, side);
   const behind = await atEndOfLog(client, side);
   const decision = unlessRefused(await decideOn(copy, found, { side: behind, journal, known, withVersions }));
-  const settled = await settleBuilds(copy, found, { known, lsn: behind.source.reachableLsn });
-  const { layouts } = layoutsOf(tables.filter(isKnownToFollow), { ...known, states: settled });
+  const lsn = behind.source.reachableLsn;
+  const { publication, log } = options;
+  const facts = { ...known, requests: before.requests, catalog, adSchema, publication, lsn };
+  const linedUp = { ...known, states: await lineUp(client, copy, facts, log) };
+  const followed = tables.filter((table) => isFollowed(linedUp.states.get(tableLabel(table))?.phase ?? 'waiting'));
+  const states = await settleBuilds(copy, layoutsOf(followed, linedUp).layouts, { known: linedUp, lsn });
+  const { layouts } = layoutsOf(followed, { ...known, states });
   await makeTables(copy, layouts, { isFirst: known.checkpoint === null, adSchema });
   failPoint('tables-made');
-  await ensurePublication(client, options.publication, tables);
+  await publish(client, copy, { publication, tables, log });
   failPoint('publication-made');
-  const reached = known.checkpoint ?? (await firstCheckpoint(client, copy, { side, options }));
-  const { checkpoint, states } = await partitionsInLine(client, copy, { layouts, checkpoint: reached, options });
-  const start = decision.kind === 'continue' && checkpoint === reached ? decision : FROM_NOTHING;
-  const placed = layouts.map((layout) => placedAs(layout, states.get(tableLabel(layout.table))));
-  return { copy, layouts: placed, checkpoint, states, adSchema, journal, start, sourceTimeline: side.source.timeline };
+  const reached = (await copy.checkpoint.read()) ?? (await firstCheckpoint(client, copy, { side, options }));
+  const { checkpoint, states: latest } = await partitionsInLine(client, copy, {
+    layouts,
+    checkpoint: reached,
+    options,
+  });
+  const isAsDecided = checkpoint === reached && checkpoint.rollupsLive === (known.checkpoint?.rollupsLive ?? false);
+  const start = decision.kind === 'continue' && isAsDecided ? decision : FROM_NOTHING;
+  const placed = layouts.map((layout) => placedAs(layout, latest.get(tableLabel(layout.table))));
+  return {
+    copy,
+    layouts: placed,
+    checkpoint,
+    states: latest,
+    adSchema,
+    journal,
+    start,
+    sourceTimeline: side.source.timeline,
+  };
 }
 
 /** Partitions as they are by now, recorded; what is loaded again because of them is told. */

@@ -36,6 +36,7 @@ export function rebuiltState(state: TableState, { lsn, why }: RebuildRequest): T
     phase: 'waiting',
     generation: state.generation + 1,
     shape: '',
+    published: '',
     building: true,
     // Another one than the last, also when nothing was written in between.
     build: maxLsn(lsn, state.build + 1n),
@@ -48,20 +49,25 @@ export function rebuiltState(state: TableState, { lsn, why }: RebuildRequest): T
   };
 }
 
+/** A table that is to be loaded anew. */
+export type RebuildTarget = Pick<TableLayout, 'table' | 'role' | 'history'> & { readonly state: TableState };
+
 /**
- * Makes the next session build a table anew. Called where nothing is written: in `prepare`, or before a session that
- * has left the table out ends. Tables of the ad schema are loaded again in place, as their rows feed history
- * and rollup; so are those that keep rows which the source has deleted.
+ * The state that makes the next session build a table anew; to be written where nothing else is: in `prepare`, or
+ * before a session that has left the table out ends. Tables of the ad schema are loaded again in place, as their rows
+ * feed history and rollup; so are those that keep rows which the source has deleted.
  */
-export async function requestRebuild(
-  copy: Copy,
-  table: Pick<TableLayout, 'table' | 'role' | 'history'> & { readonly state: TableState },
-  request: RebuildRequest,
-): Promise<TableState> {
+export async function stateToRebuild(copy: Copy, target: RebuildTarget, request: RebuildRequest): Promise<TableState> {
   // Rows that the source has deleted and the copy keeps are nowhere else.
-  const stays = isInPlace(table) || onDeleteOf(table.table) !== 'mirror';
-  const state = stays ? await reloadInPlace(copy, table.state, request) : rebuiltState(table.state, request);
-  if (isInPlace(table) && table.role.kind !== 'plain') await withoutRollups(copy);
+  const stays = isInPlace(target) || onDeleteOf(target.table) !== 'mirror';
+  const state = stays ? await reloadInPlace(copy, target.state, request) : rebuiltState(target.state, request);
+  if (target.role.kind !== 'plain') await withoutRollups(copy);
+  return state;
+}
+
+/** Makes the next session build a table anew: see {@link stateToRebuild}. */
+export async function requestRebuild(copy: Copy, target: RebuildTarget, request: RebuildRequest): Promise<TableState> {
+  const state = await stateToRebuild(copy, target, request);
   await copy.tables.writeTable(state);
   failPoint('rebuild-asked');
   return state;
@@ -71,7 +77,14 @@ export async function requestRebuild(
 async function reloadInPlace(copy: Copy, state: TableState, { why }: RebuildRequest): Promise<TableState> {
   const checkpoint = await copy.checkpoint.read();
   const phase = 'waiting' as const;
-  const load = { phase, generation: state.generation + 1, chunksTotal: 0, loadEndLsn: NO_LSN, reason: why };
+  const load = {
+    phase,
+    published: '',
+    generation: state.generation + 1,
+    chunksTotal: 0,
+    loadEndLsn: NO_LSN,
+    reason: why,
+  };
   if (checkpoint === null) return { ...state, ...load };
   return {
     ...state,

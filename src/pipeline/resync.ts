@@ -16,14 +16,14 @@ import { migrateClickHouse } from '../destination/schema.ts';
 import { newTableState } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
 import { tableLabel } from '../model/table.ts';
-import { readTables } from '../source/catalog.ts';
+import { readCatalog } from '../source/catalog.ts';
 import { connectPostgres } from '../source/connection.ts';
 import { currentLsn } from '../source/slot.ts';
 import { lockStart } from '../source/start-lock.ts';
 import { findJournal } from './away.ts';
 import type { Copy } from './copy.ts';
 import { checkpointFacts, gatherCopy, gatherSource, journalFacts, sourceFacts, type SourceSide } from './facts.ts';
-import { readKnownTables } from './known-tables.ts';
+import { addedTables, readKnownTables } from './known-tables.ts';
 import type { PipelineOptions } from './options.ts';
 import { layoutsOf, makeSlot, makeTables, writtenTables } from './prepare.ts';
 import { requestRebuild } from './rebuild.ts';
@@ -66,7 +66,7 @@ async function resyncOn(
 ): Promise<Resync> {
   const ticket = await lockStart(client, options.slot);
   const before = await readKnownTables(copy);
-  const tables = await readTables(client, copiedTables(options));
+  const { tables } = await readCatalog(client, { ...copiedTables(options), also: addedTables(before) });
   const { layouts, adSchema } = layoutsOf(tables, before);
   const side = await gatherSource(client, options, ticket);
   const facts = await gatherCopy(copy, layouts, { ...before, withVersions: true });

@@ -29,13 +29,15 @@ export interface SessionParts {
   readonly stream: ReplicationStream | null;
   readonly retrying: Retrying | null;
   readonly isRecovering: boolean;
+  /** Another session was asked for: the tables may not be those that it knows. */
+  readonly isEnding: boolean;
   readonly changes: number;
   readonly batches: number;
 }
 
 /** Where the session stands. */
 export function sessionProgress(prepared: Prepared, session: SessionParts): PipelineProgress {
-  const { applier, loader, accumulator, pace, stream, retrying, isRecovering, changes, batches } = session;
+  const { applier, loader, accumulator, pace, stream, retrying, isRecovering, isEnding, changes, batches } = session;
   const { appliedLsn, appliedCommitTimeUs, rollupsLive } = applier.state;
   const isLive = loader.isDone;
   const hasMore = accumulator.hasWork || (prepared.journal?.from ?? null) !== null;
@@ -48,7 +50,7 @@ export function sessionProgress(prepared: Prepared, session: SessionParts): Pipe
     appliedCommitTimeUs,
     spooledBytes: stream?.spooledBytes ?? 0,
     sourceLsn: stream?.walEnd ?? 0n,
-    caughtUp: isLive && hasRollups && !isRecovering && !hasMore,
+    caughtUp: isLive && hasRollups && !isRecovering && !isEnding && !hasMore,
     waitingFor: loader.waitingFor || pace.waitingFor,
     holdsSlot: stream !== null,
     retrying,

@@ -391,6 +391,7 @@ export class Session {
       stream: this.#stream,
       retrying: this.#retries.worst,
       isRecovering: this.#recoverUntil !== null,
+      isEnding: this.#reconfigure !== null,
       changes: this.#changes,
       batches: this.#batches,
     });

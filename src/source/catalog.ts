@@ -19,6 +19,8 @@ export interface TablePatterns {
   readonly ruleFor?: (table: { readonly schema: string; readonly name: string }) => TableRule;
   /** Tables that rules name without wildcards: they must exist. */
   readonly named?: readonly string[];
+  /** `schema.table` of others, whatever the patterns say: those that are there. */
+  readonly also?: ReadonlySet<string>;
 }
 
 /** Everything in schema `public`, but for the migration history. */
@@ -26,6 +28,7 @@ export const DEFAULT_PATTERNS: TablePatterns = { include: ['public.*'], exclude:
 
 /** A table that matches the patterns and cannot be copied. */
 export interface UnsuitableTable {
+  readonly oid: number;
   readonly schema: string;
   readonly name: string;
   readonly reason: string;
@@ -90,14 +93,14 @@ export async function readCatalog(client: Client, patterns: TablePatterns = DEFA
     const found = readTable(row, leaves);
     const rule = patterns.ruleFor?.(found) ?? NO_RULE;
     const isWanted = include.some((glob) => glob.test(label)) && !exclude.some((glob) => glob.test(label));
-    if (!(rule.isCopied ?? isWanted)) continue;
+    if (!(rule.isCopied ?? isWanted) && patterns.also?.has(label) !== true) continue;
     const unfit = findFault(row, found);
     const applied = unfit === null ? applyRule(found, rule) : { table: found, fault: unfit };
     const { table } = applied;
     const fault =
       applied.fault ?? ownNameFault(table) ?? leafFault(leaves ?? [], keyNames(table)) ?? findClash(table, tables);
     if (fault === null) tables.push(table);
-    else unsuitable.push({ schema: table.schema, name: table.name, ...fault });
+    else unsuitable.push({ oid: table.oid, schema: table.schema, name: table.name, ...fault });
   }
   return { tables: await resolveTypes(client, tables), unsuitable };
 }

@@ -69,7 +69,7 @@ export async function findFilterFaults(client: Client, tables: readonly SourceTa
   const version = filtered.length === 0 ? 0 : await serverVersion(client);
   for (const table of filtered) {
     const fault = filterVersionFault(version) ?? (await filterFault(client, table));
-    if (fault !== null) faults.push({ schema: table.schema, name: table.name, ...fault });
+    if (fault !== null) faults.push({ oid: table.oid, schema: table.schema, name: table.name, ...fault });
   }
   return faults;
 }

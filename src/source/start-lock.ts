@@ -23,3 +23,14 @@ export async function lockStart(client: pg.Client, slot: string): Promise<bigint
   const [ticket] = await pgRows(client, 'SELECT pg_current_xact_id()::text AS id');
   return BigInt(ticket?.['id'] ?? 0);
 }
+
+/** Whether some process is starting on the slot at this moment. Holds nobody up. */
+export async function isStarting(client: pg.Client, slot: string): Promise<boolean> {
+  const rows = await pgRows(
+    client,
+    `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND ((classid::int8 << 32) | objid::int8) = ${KEY}
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    [slot],
+  );
+  return rows.length > 0;
+}

@@ -1,0 +1,33 @@
+/** Where tables are by now that were known before, and how the publication carries them. */
+import type { Client } from 'pg';
+import { pgRows } from './connection.ts';
+
+/** `schema.table` by oid, of those relations that still exist: asked for by oid or by name. */
+export async function findRelations(
+  client: Client,
+  wanted: { oids: readonly number[]; labels: readonly string[] },
+): Promise<ReadonlyMap<number, string>> {
+  const rows = await pgRows(
+    client,
+    `SELECT c.oid, n.nspname || '.' || c.relname AS label FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p') AND (c.oid = ANY ($1::oid[]) OR n.nspname || '.' || c.relname = ANY ($2::text[]))`,
+    [wanted.oids, wanted.labels],
+  );
+  return new Map(rows.map((row) => [Number(row['oid']), row['label'] ?? '']));
+}
+
+/**
+ * What tells that a publication, and a table in it, are the ones there were: rows of the catalogue and the
+ * transactions that wrote them. Whoever drops, makes or alters one leaves another mark, also if all looks as before.
+ *
+ * @returns By oid of the table; empty without a publication of that name.
+ */
+export async function publicationMarks(client: Client, publication: string): Promise<ReadonlyMap<number, string>> {
+  const rows = await pgRows(
+    client,
+    `SELECT r.prrelid AS oid, concat_ws('/', p.oid, p.xmin, r.oid, r.xmin) AS mark
+     FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = $1`,
+    [publication],
+  );
+  return new Map(rows.map((row) => [Number(row['oid']), row['mark'] ?? '']));
+}
