@@ -7,11 +7,9 @@
  * The trouble of one table is its own: it is quarantined with a reason and a remedy, the others are followed.
  */
 import type pg from 'pg';
-import type { Checkpoint } from '../destination/checkpoint.ts';
 import { findMirrors } from '../destination/mirrors.ts';
-import type { TableRequest } from '../destination/table-requests.ts';
 import { isFollowed, newTableState, type TableState } from '../destination/table-state.ts';
-import { type Lsn, NO_LSN } from '../model/lsn.ts';
+import { NO_LSN } from '../model/lsn.ts';
 import { hasHistory, isAdName, roleOf } from '../model/roles.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { Catalog, UnsuitableTable } from '../source/catalog.ts';
@@ -19,32 +17,11 @@ import { findRelations, publicationMarks } from '../source/relations.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Copy } from './copy.ts';
 import { failPoint } from './fail-points.ts';
+import type { Candidate, LineUpFacts } from './line-up-facts.ts';
 import { type Fate, type IdentifiedTables, identifyTables } from './identify-tables.ts';
 import { placeMirrors } from './place-mirrors.ts';
 import { stateToRebuild } from './rebuild.ts';
 import { answerRequests, serveRequests } from './serve-requests.ts';
-
-/** What is found at a start. */
-export interface LineUpFacts {
-  readonly catalog: Catalog;
-  readonly states: ReadonlyMap<string, TableState>;
-  readonly requests: readonly TableRequest[];
-  readonly checkpoint: Checkpoint | null;
-  readonly adSchema: boolean;
-  readonly publication: string;
-  /** End of the source's log, read before the catalogue was. */
-  readonly lsn: Lsn;
-}
-
-/** A table that the configuration, or somebody's request, includes. */
-export interface Candidate {
-  readonly oid: number;
-  readonly label: string;
-  /** null: it cannot be copied as it is. */
-  readonly table: SourceTable | null;
-  /** Why not, and what helps. */
-  readonly fault: string;
-}
 
 /** Brings states and mirrors into line with the source. @returns The states as they are then. */
 export async function lineUp(
@@ -148,7 +125,7 @@ function reasonToRebuild(state: TableState, fate: Fate, marks: ReadonlyMap<numbe
 }
 
 function unfitState({ label, oid, fault }: Candidate, state: TableState | null): TableState {
-  const [schema = '', name = ''] = [label.slice(0, label.indexOf('.')), label.slice(label.indexOf('.') + 1)];
+  const [schema, name] = [label.slice(0, label.indexOf('.')), label.slice(label.indexOf('.') + 1)];
   const table = { oid, schema, name, target: schema === 'public' ? name : `${schema}_${name}` };
   const known = state ?? newTableState(table);
   const named = { ...known, table: label, oid };

@@ -5,7 +5,7 @@ import { isFollowed, newTableState, type TableState } from '../destination/table
 import { formatLsn } from '../model/lsn.ts';
 import { hasHistory, roleOf } from '../model/roles.ts';
 import type { Copy } from './copy.ts';
-import type { Candidate, LineUpFacts } from './line-up.ts';
+import type { Candidate, LineUpFacts } from './line-up-facts.ts';
 import { stateToRebuild } from './rebuild.ts';
 
 /** What requests make of the states. */
