@@ -1,6 +1,7 @@
 /** One table's trouble stays with that table: it is told, and the others go on. */
 import { expect, test } from 'vitest';
 import { tableDifferences } from '../src/chaos/compare.ts';
+import { pgRows } from '../src/source/connection.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { temporaryClickHouse, temporaryPostgres, type TemporaryClickHouse } from './support/databases.ts';
 import { startPipeline } from './support/pipeline.ts';
@@ -150,4 +151,23 @@ test('GIVEN a column that was added while nobody streamed WHEN the pipeline star
   });
   expect(await tableDifferences(pg, ch, 'good')).toEqual([]);
   expect((await tableStates(pg, ch)).size).toBe(2);
+});
+
+test('GIVEN a column that cannot be copied as its rule says WHEN the pipeline starts THEN it says so and nothing was touched', async () => {
+  await using pg = await temporaryPostgres();
+  await using ch = await temporaryClickHouse();
+  await pg.client.query(`${TABLES}; CREATE TABLE shape (id int PRIMARY KEY, area box)`);
+  const pipeline = startPipeline(pg, ch, { tables: [{ match: 'public.shape', columns: { area: { as: 'array' } } }] });
+  await expect(pipeline.caughtUp()).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringMatching(/public\.shape.*area/) as string,
+  });
+  const slots = await pgRows(pg.client, 'SELECT 1 FROM pg_replication_slots WHERE database = current_database()');
+  const publications = await pgRows(pg.client, 'SELECT 1 FROM pg_publication');
+  const databases = await ch.client.rows(
+    `SELECT name FROM system.databases WHERE startsWith(name, {database:String})`,
+    { params: { database: ch.database } },
+  );
+  expect([slots, publications, databases]).toEqual([[], [], []]);
+  await pipeline[Symbol.asyncDispose]();
 });

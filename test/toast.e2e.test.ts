@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { tableDifferences } from '../src/chaos/compare.ts';
 import { TableStateStore } from '../src/destination/table-state.ts';
+import { pgRows } from '../src/source/connection.ts';
 import { temporaryClickHouse, temporaryPostgres } from './support/databases.ts';
 import { applied, startPipeline } from './support/pipeline.ts';
 import { openProxy } from '../src/chaos/proxy.ts';
@@ -76,4 +77,38 @@ test('GIVEN a live table WHEN updates leave large values out THEN they come from
     await pipeline.caughtUp();
     expect(await tableDifferences(pg, ch, 'doc'), sql).toEqual([]);
   }
+});
+
+test('GIVEN values of 100 kB and the default replica identity WHEN rows are updated over and over THEN what updates leave out is never lost', async () => {
+  await using pg = await temporaryPostgres();
+  await using ch = await temporaryClickHouse();
+  await pg.client.query(`CREATE TABLE large (id int PRIMARY KEY, n int NOT NULL, body text NOT NULL, extra bytea);
+    ALTER TABLE large ALTER body SET STORAGE EXTERNAL, ALTER extra SET STORAGE EXTERNAL`);
+  const body = "repeat(md5(i::text || 'x'), 3200)";
+  const fill = (from: number, to: number): string =>
+    `INSERT INTO large SELECT i, 0, ${body}, CASE WHEN i % 3 > 0 THEN decode(${body}, 'hex') END FROM generate_series(${from}, ${to}) i`;
+  await pg.client.query(fill(1, 60));
+  await using pipeline = startPipeline(pg, ch, { batchMaxBytes: 1 << 20 });
+  for (let round = 1; round <= 20; round++) {
+    await pg.client.query(`UPDATE large SET n = n + 1 WHERE id % 4 = ${round % 4}`);
+    await pg.client.query(
+      `BEGIN; ${fill(1000 + round, 1000 + round)}; UPDATE large SET n = ${round} WHERE id = ${1000 + round}; UPDATE large SET id = id + 1000 WHERE id = ${1000 + round}; COMMIT`,
+    );
+    await pg.client.query(
+      `UPDATE large SET extra = NULL, n = n - 1 WHERE id = ${round}; UPDATE large SET body = 'short' WHERE id = ${round + 30}`,
+    );
+    await pg.client.query(`DELETE FROM large WHERE id = ${round + 20}; UPDATE large SET n = -n WHERE id > 1000`);
+  }
+  await pipeline.caughtUp();
+  const sums = 'count(*) AS rows, sum(n) AS n, sum(length(body)) AS body';
+  const [source] = await pgRows(pg.client, `SELECT ${sums}, sum(octet_length(extra)) AS extra FROM large`);
+  const [copy] = await ch.client.rows(`SELECT ${sums}, sum(length(extra)) AS extra FROM ${ch.database}.large_current`);
+  expect(Object.values(copy ?? {}).map(String)).toEqual(Object.values(source ?? {}).map(String));
+  const wanted = await pgRows(pg.client, 'SELECT id, n, md5(body) AS body, md5(extra) AS extra FROM large ORDER BY id');
+  const found = await ch.client.rows(
+    `SELECT id, n, lower(hex(MD5(body))) AS body, lower(hex(MD5(extra))) AS extra FROM ${ch.database}.large_current ORDER BY id`,
+  );
+  expect(found.map((row) => Object.values(row).map(String))).toEqual(
+    wanted.map((row) => Object.values(row).map(String)),
+  );
 });

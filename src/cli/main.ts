@@ -50,6 +50,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/verify.ts')).verifyCommand(),
   },
   {
+    name: 'losses',
+    summary: 'show which values the copy holds something else for',
+    load: async () => (await import('./commands/losses.ts')).lossesCommand(),
+  },
+  {
     name: 'kpi',
     summary: 'list the key figures, or show one',
     load: async () => (await import('./commands/kpi.ts')).kpiCommand(),

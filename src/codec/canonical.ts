@@ -113,7 +113,9 @@ function stored(form: TypeForm, action: UnfitAction): string {
   const outside = form.outside ?? outsideOf(form.range);
   if (action === 'fail' || outside === null) return 'c';
   if (action === 'null') return `CASE WHEN NOT ${outside.startsWith('(') ? outside : `(${outside})`} THEN c END`;
-  return form.range === undefined ? 'c' : `least(greatest(c, ${form.range[0]}), ${form.range[1]})`;
+  if (form.range === undefined) return 'c';
+  // Of NULL, least and greatest would make the limit.
+  return `CASE WHEN c IS NOT NULL THEN least(greatest(c, ${form.range[0]}), ${form.range[1]}) END`;
 }
 
 /** How the source's server keeps text: what is hashed is UTF-8, as in the copy. */

@@ -115,8 +115,9 @@ export abstract class ColumnBase implements ColumnBuffer {
     if (action === 'fail' || (action === 'clamp' && clamp === null)) {
       throw new AppError('VALUE_UNFIT', `${this.options.label}: ${reason}`);
     }
+    const { rows: row } = this;
     if (action === 'clamp' && clamp !== null) clamp();
     else this.appendNull();
-    report({ text: text.slice(0, REPORTED_CHARACTERS), reason, action: action === 'clamp' ? 'clamp' : 'null' });
+    report({ text: text.slice(0, REPORTED_CHARACTERS), reason, action: action === 'clamp' ? 'clamp' : 'null', row });
   }
 }

@@ -15,6 +15,21 @@ export interface UnfitValue {
   readonly reason: string;
   /** What was stored instead. */
   readonly action: 'null' | 'clamp';
+  /** Row of the column that it was stored in. */
+  readonly row: number;
+}
+
+/** Values that were reported and wait for the key of their row, which is known once the row is complete. */
+export interface UnfitSamples {
+  /** True while values wait. */
+  readonly isOpen: boolean;
+  /**
+   * Ends the waiting.
+   *
+   * @param rows Complete rows; values of later ones are dropped: they will be read, and reported, again.
+   * @param keyOf The key of a row.
+   */
+  settle(rows: number, keyOf: (row: number) => readonly string[]): void;
 }
 
 /** What a column does with a value that does not fit: nothing is ever stored in silence. */
@@ -23,6 +38,8 @@ export interface UnfitPolicy {
   readonly action: 'fail' | 'null' | 'clamp';
   /** Called once per value that was replaced. Not called for `fail`. */
   readonly report: (value: UnfitValue) => void;
+  /** What waits for keys, of all columns of a table together; absent where keys are not told. */
+  readonly samples?: UnfitSamples;
 }
 
 /** A column that is being filled. `length` rows are valid; memory is kept across {@link clear}. */

@@ -103,8 +103,8 @@ describe('values that do not fit', () => {
     appendBinary(column, binary);
     expect([column.value(0), column.value(1)]).toEqual([null, null]);
     expect(seen).toEqual([
-      { text, reason, action: 'null' },
-      { text, reason, action: 'null' },
+      { text, reason, action: 'null', row: 0 },
+      { text, reason, action: 'null', row: 1 },
     ]);
   });
 

@@ -5,7 +5,7 @@
 import { ArrayColumn } from './array-column.ts';
 import { BytesColumn, NumericTextColumn } from './bytes-column.ts';
 import type { ColumnOptions } from './column-base.ts';
-import type { ColumnBuffer } from './column.ts';
+import type { ColumnBuffer, UnfitValue } from './column.ts';
 import { DateColumn } from './date-column.ts';
 import { DecimalColumn, MOST_PRECISION } from './decimal-column.ts';
 import { FloatColumn } from './float-column.ts';
@@ -146,8 +146,12 @@ export function arrayCodec(element: TypeCodec, elementOid: number): TypeCodec {
     misfits: `NULL, several dimensions, indexes that do not begin at 1${element.misfits === null ? '' : `; of elements: ${element.misfits}`}`,
     form: OUTPUT,
     open: (options) => {
-      const elements = element.open({ ...options, type: element.type, nullable: true });
-      return new ArrayColumn(options, elements, delimiter);
+      // An element that does not fit is told with the row of its array.
+      const report = (value: UnfitValue): void => options.policy.report({ ...value, row: array.length });
+      const policy = { ...options.policy, report };
+      const elements = element.open({ ...options, type: element.type, nullable: true, policy });
+      const array = new ArrayColumn(options, elements, delimiter);
+      return array;
     },
   };
 }

@@ -110,7 +110,7 @@ Per column (\`unfit\`) or for all (\`unfitPolicy\`):
 | \`clamp\` | becomes the nearest value that fits; NaN, which has none, as \`fail\` |
 | \`text\` (column only) | always fits: the whole column is a \`String\` of PostgreSQL's text |
 
-Each value replaced is counted in the loss ledger, with a sample (\`losses\` in the internal database). Values of keys never are replaced, as two rows must not become one.
+Each value replaced is counted in the loss ledger, with a sample and the key of its row: \`millrace losses\`. Values of keys never are replaced, as two rows must not become one.
 
 ## Where ClickHouse's own \`postgresql()\` reader loses, and Millrace does not
 

@@ -17,6 +17,7 @@ const ALWAYS_NEEDED = new Set([
   'V9__control.sql',
   'V10__resync.sql',
   'V11__table_identity.sql',
+  'V12__loss_keys.sql',
   'V13__partitions.sql',
   'V15__table_requests.sql',
   'V18__alerts.sql',

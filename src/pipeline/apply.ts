@@ -23,7 +23,8 @@ import type { Batch, TruncateWork } from './batch.ts';
 import { bucketsOf, hourOf } from './dirty.ts';
 import { failPoint, failPointOnTheWay } from './fail-points.ts';
 import { type TableLayout, layoutNames } from './layout.ts';
-import type { FetchedRows, Key, TableBatch } from './table-batch.ts';
+import type { Key } from './row-key.ts';
+import type { FetchedRows, TableBatch } from './table-batch.ts';
 
 /** For batches whose open values all come from their own earlier rows. */
 const NOTHING_FETCHED: FetchedRows = { columns: [], rowOf: new Map() };

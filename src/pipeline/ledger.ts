@@ -8,6 +8,7 @@ import { chIdent } from '../model/quote.ts';
 import { tableLabel } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import type { TableLayout } from './layout.ts';
+import { LossSamples } from './loss-samples.ts';
 
 interface Loss {
   readonly table: string;
@@ -15,16 +16,20 @@ interface Loss {
   readonly reason: string;
   readonly action: string;
   readonly sample: string;
+  /** Key of the sample's row, its parts as PostgreSQL writes them; empty where it is not known. */
+  readonly key: readonly string[];
   values: number;
 }
 
-type Counted = Omit<UnfitValue, 'action'> & { readonly action: UnfitValue['action'] | 'keep' };
+type Counted = Omit<UnfitValue, 'action' | 'row'> & { readonly action: UnfitValue['action'] | 'keep' };
 
 /** Counts values that did not fit. */
 export class Ledger {
   readonly #copy: Copy;
   readonly #action: UnfitPolicy['action'];
   readonly #losses = new Map<string, Loss>();
+  /** Those whose values wait for keys. */
+  readonly #open = new Set<LossSamples>();
 
   constructor(copy: Copy, action: UnfitPolicy['action']) {
     this.#copy = copy;
@@ -37,43 +42,45 @@ export class Ledger {
    */
   policiesOf(layout: TableLayout): UnfitPolicy[] {
     const { table, codecs } = layout;
+    const label = tableLabel(table);
+    const samples = new LossSamples(
+      () => this.#open.add(samples),
+      (column, value, key) => this.#count({ table: label, column }, value, key),
+    );
     return table.columns.map((column, i) => {
       const wanted = codecs[i]?.unfit ?? this.#action;
       const fails = table.key.includes(i) || (wanted === 'null' && codecs[i]?.nullable !== true);
-      const report = (value: UnfitValue): void => this.#count(tableLabel(table), column.name, value);
-      return { action: fails ? 'fail' : wanted, report };
+      const report = (value: UnfitValue): void => samples.add(column.name, value);
+      return { action: fails ? 'fail' : wanted, report, samples };
     });
   }
 
   /** Counts what the source has deleted and the copy keeps. */
   countKept(layout: TableLayout, what: 'DELETE' | 'TRUNCATE'): void {
-    this.#count(tableLabel(layout.table), '', { text: what, reason: `${what} in the source`, action: 'keep' });
+    const value = { text: what, reason: `${what} in the source`, action: 'keep' } as const;
+    this.#count({ table: tableLabel(layout.table), column: '' }, value, []);
   }
 
   /** Stores what was counted since. */
   async store(patience: Patience): Promise<void> {
+    // Rows that are read again for other reasons tell no keys.
+    for (const samples of this.#open) samples.settle(Infinity, () => []);
+    this.#open.clear();
     if (this.#losses.size === 0) return;
     const rows = [...this.#losses.values()].map((loss) => JSON.stringify({ pipeline: this.#copy.pipeline, ...loss }));
     this.#losses.clear();
-    const columns = 'pipeline, table, column, reason, action, sample, values';
+    const columns = 'pipeline, table, column, reason, action, sample, key, values';
     const sql = `INSERT INTO ${chIdent(this.#copy.names.internal)}.losses (${columns}) FORMAT JSONEachRow`;
     const body = [Buffer.from(rows.join('\n'))];
     const settings = this.#copy.fence.settings('losses');
     await untilDone(() => this.#copy.clickhouse.insert(sql, body, { signal: patience.signal, settings }), patience);
   }
 
-  #count(table: string, column: string, value: Counted): void {
-    const key = `${table}/${column}/${value.reason}/${value.action}`;
-    const loss = this.#losses.get(key);
-    if (loss === undefined)
-      this.#losses.set(key, {
-        table,
-        column,
-        reason: value.reason,
-        action: value.action,
-        sample: value.text,
-        values: 1,
-      });
+  #count(place: { table: string; column: string }, value: Counted, key: readonly string[]): void {
+    const { text: sample, reason, action } = value;
+    const kind = `${place.table}/${place.column}/${reason}/${action}`;
+    const loss = this.#losses.get(kind);
+    if (loss === undefined) this.#losses.set(kind, { ...place, reason, action, sample, key, values: 1 });
     else loss.values++;
   }
 }

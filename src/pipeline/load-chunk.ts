@@ -20,6 +20,7 @@ import { chunkQuery, type Chunk } from '../source/chunks.ts';
 import { copyOut } from '../source/copy-out.ts';
 import type { Copy } from './copy.ts';
 import { failPoint, failPointOnTheWay } from './fail-points.ts';
+import { settleSamples } from './loss-samples.ts';
 import { ADDED, MarkColumns, PLAIN } from './marks.ts';
 import { openColumns, type TableLayout, layoutNames } from './layout.ts';
 
@@ -50,6 +51,7 @@ export class ChunkReader {
   readonly #copy: Copy;
   readonly #layout: TableLayout;
   readonly #columns: ColumnBuffer[];
+  readonly #policies: readonly UnfitPolicy[];
   readonly #maxBytes: number;
   readonly #base: RowBase;
   #inserting: Promise<unknown> = Promise.resolve();
@@ -64,6 +66,7 @@ export class ChunkReader {
     this.#base = options.base;
     this.#copy = copy;
     this.#layout = layout;
+    this.#policies = options.policies;
     this.#columns = openColumns(layout, options.policies);
     this.#maxBytes = options.maxBytes;
   }
@@ -107,6 +110,7 @@ export class ChunkReader {
     const onFrames = (bytes: Buffer, start: number, end: number): Promise<void> | void => {
       const before = reader.rows;
       reader.pushFrames(bytes, start, end);
+      settleSamples(this.#policies, this.#layout, this.#columns);
       options.onRows(reader.rows - before);
       return this.#bytes >= this.#maxBytes ? this.#flush(options) : undefined;
     };

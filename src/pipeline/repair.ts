@@ -23,7 +23,8 @@ import { hourOf } from './dirty.ts';
 import { ADDED, PLAIN, TOMBSTONE } from './marks.ts';
 import { readByKey } from './read-by-key.ts';
 import { openColumns, type TableLayout, layoutNames } from './layout.ts';
-import { type Key, type TableBatch } from './table-batch.ts';
+import type { Key } from './row-key.ts';
+import type { TableBatch } from './table-batch.ts';
 
 /** The first hour that the copy can hold, 1900-01-01: prices of a repaired campaign are looked at from there on. */
 const FIRST_HOUR = -613_608;

@@ -18,7 +18,9 @@ import { isKeyless, onDeleteOf, tableLabel } from '../model/table.ts';
 import type { DeleteTuple, UpdateTuples, WalPosition } from '../source/changes.ts';
 import { TUPLE_NULL, TUPLE_TEXT, TUPLE_UNCHANGED, TupleReader } from '../source/tuple.ts';
 import { codecAt, openColumns, policyAt, type TableLayout } from './layout.ts';
+import { settleSamples } from './loss-samples.ts';
 import { ADDED, ENDED, type Mark, MarkColumns, PLAIN, RETRACTED, TOMBSTONE, REMOVED } from './marks.ts';
+import { columnAt as at, type Key, keyOfRow } from './row-key.ts';
 
 /**
  * How a batch treats rollups:
@@ -27,9 +29,6 @@ import { ADDED, ENDED, type Mark, MarkColumns, PLAIN, RETRACTED, TOMBSTONE, REMO
  * - `deltas`: signed rows keep them exact
  */
 export type BatchMode = 'load' | 'tracked' | 'deltas';
-
-/** A row's key: the value of a one-column key, else the parts as one string. */
-export type Key = number | bigint | string | boolean;
 
 /** A value that PostgreSQL left out because it did not change (TOAST). */
 interface Gap {
@@ -238,6 +237,7 @@ export class TableBatch {
       this.#gaps.length = gapsBefore;
       throw error;
     }
+    settleSamples(this.#policies, this.layout, this.columns);
     return row;
   }
 
@@ -383,18 +383,6 @@ export class TableBatch {
   }
 
   #keyOf(columns: readonly (ColumnBuffer | undefined)[], row: number): Key {
-    const { key } = this.layout.table;
-    if (key.length === 1) {
-      const value = at(columns, key[0] as number).value(row) as Key;
-      // NaN is a key like others, and must be equal to itself.
-      return Number.isNaN(value) ? 'NaN' : value;
-    }
-    return key.map((i) => String(at(columns, i).value(row)).replaceAll('\u0000', '\u0000\u0000')).join('\u0000,');
+    return keyOfRow(columns, this.layout.table.key, row);
   }
-}
-
-function at(columns: readonly (ColumnBuffer | undefined)[], i: number): ColumnBuffer {
-  const column = columns[i];
-  if (column === undefined) throw new AppError('INTERNAL', `column ${i} was not read`);
-  return column;
 }
