@@ -9,6 +9,7 @@ import {
   type TemporaryPostgres,
 } from './support/databases.ts';
 import { startPipeline } from './support/pipeline.ts';
+import { tableState } from './support/tables.ts';
 
 /** Rows of both sides by the same statement; both engines write these values alike. */
 async function both(
@@ -59,9 +60,11 @@ test('GIVEN two tables with one target WHEN the pipeline starts THEN the clash i
   await using pg = await temporaryPostgres();
   await using ch = await temporaryClickHouse();
   await pg.client.query('CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)');
-  const pipeline = startPipeline(pg, ch, { tables: [{ match: 'public.b', target: 'a' }] });
-  await expect(pipeline.ended()).rejects.toMatchObject({
-    message: expect.stringMatching(/public\.b.*public\.a/) as string,
+  await using pipeline = startPipeline(pg, ch, { tables: [{ match: 'public.b', target: 'a' }] });
+  await pipeline.caughtUp();
+  expect(await tableState(pg, ch, 'public.b')).toMatchObject({
+    phase: 'quarantined',
+    reason: expect.stringMatching(/public\.b.*public\.a/) as string,
   });
 });
 
@@ -120,14 +123,18 @@ test.each([
   { why: 'is no SQL', where: 'n >', reason: /row filter that PostgreSQL refuses.*syntax/ },
   { why: 'names no column', where: 'm = 1', reason: /row filter that PostgreSQL refuses.*“?"?m/ },
 ])(
-  'GIVEN a filter that $why WHEN the pipeline starts THEN it says so before anything is touched',
+  'GIVEN a filter that $why WHEN the pipeline starts THEN the table is quarantined with the reason, and not published',
   async ({ where, reason }) => {
     await using pg = await temporaryPostgres();
     await using ch = await temporaryClickHouse();
     await pg.client.query('CREATE TABLE t (id int PRIMARY KEY, n int)');
-    const pipeline = startPipeline(pg, ch, { tables: [{ match: 'public.t', where }] });
-    await expect(pipeline.ended()).rejects.toMatchObject({ message: expect.stringMatching(reason) as string });
-    expect(await pgRows(pg.client, 'SELECT 1 FROM pg_publication')).toEqual([]);
+    await using pipeline = startPipeline(pg, ch, { tables: [{ match: 'public.t', where }] });
+    await pipeline.caughtUp();
+    expect(await tableState(pg, ch, 'public.t')).toMatchObject({
+      phase: 'quarantined',
+      reason: expect.stringMatching(reason) as string,
+    });
+    expect(await pgRows(pg.client, 'SELECT 1 FROM pg_publication_rel')).toEqual([]);
   },
 );
 

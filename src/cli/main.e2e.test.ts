@@ -96,7 +96,7 @@ describe('with servers', () => {
   test('check finds what is wrong, and status says that nothing was copied', async () => {
     await using postgres = await temporaryPostgres();
     await using clickhouse = await temporaryClickHouse();
-    await postgres.client.query('CREATE TABLE without_key (x integer)');
+    await postgres.client.query('CREATE UNLOGGED TABLE not_in_the_wal (id integer PRIMARY KEY)');
     const env = {
       MILLRACE_POSTGRES_URL: postgres.url,
       MILLRACE_CLICKHOUSE_URL: inject('clickhouseUrl'),

@@ -21,6 +21,7 @@ const ALWAYS_NEEDED = new Set([
   'V13__partitions.sql',
   'V15__table_requests.sql',
   'V18__alerts.sql',
+  'V16__rules.sql',
 ]);
 
 /** What the files are told. */

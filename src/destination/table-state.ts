@@ -5,6 +5,7 @@
 import { formatMicros, parseMicros } from '../model/instant.ts';
 import { type Lsn, NO_LSN } from '../model/lsn.ts';
 import { chIdent } from '../model/quote.ts';
+import { ruleDigest } from '../model/rule-digest.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { ClickHouse, Settings } from './client.ts';
 import type { Names } from './ddl.ts';
@@ -50,6 +51,8 @@ export interface TableState {
   readonly leaves: string;
   /** JSON: file and columns of the table when its mirror was last brought into line; empty: not known. */
   readonly shape: string;
+  /** By which rules of the configuration its rows are copied (model/rule-digest.ts); empty: none. */
+  readonly rule: string;
   /** Whether somebody has added or removed it by hand, whatever the configuration says. */
   readonly chosen: '' | 'added' | 'removed';
   /** Identity of the publication, and of the table in it, when it was last brought into line; empty: not known. */
@@ -78,13 +81,16 @@ export interface TableState {
 }
 
 /** The state of a table of which nothing is in the copy yet. */
-export function newTableState(table: Pick<SourceTable, 'oid' | 'schema' | 'name' | 'target'>): TableState {
+export function newTableState(
+  table: Pick<SourceTable, 'oid' | 'schema' | 'name' | 'target'> & Parameters<typeof ruleDigest>[0],
+): TableState {
   return {
     table: tableLabel(table),
     target: table.target,
     oid: table.oid,
     shape: '',
     leaves: '',
+    rule: ruleDigest(table),
     chosen: '',
     published: '',
     phase: 'waiting',
@@ -154,6 +160,7 @@ export class TableStateStore {
         oid: Number(row['oid'] ?? 0),
         shape: String(row['shape'] ?? ''),
         leaves: String(row['leaves'] ?? ''),
+        rule: String(row['rule'] ?? ''),
         chosen: String(row['chosen'] ?? '') as TableState['chosen'],
         published: String(row['published'] ?? ''),
         building: row['building'] === true,
@@ -213,6 +220,7 @@ export class TableStateStore {
       oid: state.oid,
       shape: state.shape,
       leaves: state.leaves,
+      rule: state.rule,
       chosen: state.chosen,
       published: state.published,
       seq: String(this.#seq),

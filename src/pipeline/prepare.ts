@@ -20,7 +20,7 @@ import { type SourceTable, tableLabel } from '../model/table.ts';
 import { readCatalog } from '../source/catalog.ts';
 import { connectPostgres, endConnection, pgRows } from '../source/connection.ts';
 import type { Journal } from '../source/journal.ts';
-import { requireFilters } from '../source/row-filter.ts';
+import { withoutFilterFaults } from '../source/row-filter.ts';
 import { createSlot, currentLsn, describeOlder, dropSlot, waitForOlderTransactions } from '../source/slot.ts';
 import { lockStart } from '../source/start-lock.ts';
 import { findJournal } from './away.ts';
@@ -42,6 +42,7 @@ import { bringPartitionsIntoLine } from './partitions.ts';
 import { publish } from './publish.ts';
 import { decide, type Decision } from './recovery.ts';
 import { endBuild, settleBuild } from './rebuild.ts';
+import { bringRulesIntoLine } from './rules-in-line.ts';
 import { isInPlace, type TableLayout } from './layout.ts';
 
 /** A pipeline that is ready to stream. Others cannot start on its slot until it is disposed of: once the stream is open. */
@@ -106,9 +107,9 @@ async function prepareOn(
   const isFirstSession = copy.fence.epoch === 0n;
   const ticket = await lockStart(client, options.slot);
   const before = await readKnownTables(copy);
-  const catalog = await readCatalog(client, { ...copiedTables(options), also: addedTables(before) });
+  const read = await readCatalog(client, { ...copiedTables(options), also: addedTables(before) });
+  const catalog = await withoutFilterFaults(client, read);
   const { tables } = catalog;
-  await requireFilters(client, tables);
   const isKnownToFollow = (table: SourceTable): boolean =>
     isFollowed(before.states.get(tableLabel(table))?.phase ?? 'waiting');
   const { layouts: found, adSchema } = layoutsOf(tables.filter(isKnownToFollow), before);
@@ -128,8 +129,11 @@ async function prepareOn(
   const facts = { ...known, requests: before.requests, catalog, adSchema, publication, lsn };
   const linedUp = { ...known, states: await lineUp(client, copy, facts, log) };
   const followed = tables.filter((table) => isFollowed(linedUp.states.get(tableLabel(table))?.phase ?? 'waiting'));
-  const states = await settleBuilds(copy, layoutsOf(followed, linedUp).layouts, { known: linedUp, lsn });
-  const { layouts } = layoutsOf(followed, { ...known, states });
+  const ruled = await bringRulesIntoLine(client, copy, { followed, adSchema, states: linedUp.states, options });
+  const kept = followed.filter((table) => isFollowed(ruled.get(tableLabel(table))?.phase ?? 'waiting'));
+  const settling = { ...linedUp, states: ruled };
+  const states = await settleBuilds(copy, layoutsOf(kept, settling).layouts, { known: settling, lsn });
+  const { layouts } = layoutsOf(kept, { ...known, states });
   await makeTables(copy, layouts, { isFirst: known.checkpoint === null, adSchema });
   failPoint('tables-made');
   await publish(client, copy, { publication, tables, log });

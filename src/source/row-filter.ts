@@ -8,9 +8,9 @@
 import type { Client } from 'pg';
 import { AppError } from '../model/errors.ts';
 import { pgTable } from '../model/quote.ts';
-import { type SourceTable, tableLabel } from '../model/table.ts';
+import type { SourceTable } from '../model/table.ts';
 import { pgRows } from './connection.ts';
-import type { UnsuitableTable } from './catalog.ts';
+import type { Catalog, UnsuitableTable } from './catalog.ts';
 
 /** Publications have row filters and column lists since then. */
 export const FILTERS_SINCE = 150_000;
@@ -105,10 +105,9 @@ async function filterFault(client: Client, table: SourceTable): Promise<Fault | 
   };
 }
 
-/** @throws {AppError} `TABLE_UNSUITABLE` naming each table whose filter cannot be followed. */
-export async function requireFilters(client: Client, tables: readonly SourceTable[]): Promise<void> {
+/** The catalogue, with tables among the unsuitable ones whose filter cannot be followed. */
+export async function withoutFilterFaults(client: Client, { tables, unsuitable }: Catalog): Promise<Catalog> {
   const faults = await findFilterFaults(client, tables);
-  if (faults.length === 0) return;
-  const reasons = faults.map((table) => `${tableLabel(table)} ${table.reason}`).join('; ');
-  throw new AppError('TABLE_UNSUITABLE', reasons, { details: { tables: faults.map(tableLabel) } });
+  const isFit = ({ oid }: SourceTable): boolean => !faults.some((fault) => fault.oid === oid);
+  return { tables: tables.filter(isFit), unsuitable: [...unsuitable, ...faults] };
 }
