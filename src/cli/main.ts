@@ -30,6 +30,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/check.ts')).checkCommand(),
   },
   {
+    name: 'init',
+    summary: 'propose a configuration from what the source holds',
+    load: async () => (await import('./commands/init.ts')).initCommand(),
+  },
+  {
     name: 'apply',
     summary: 'create or bring up to date what Millrace needs in both servers',
     load: async () => (await import('./commands/apply.ts')).applyCommand(),
