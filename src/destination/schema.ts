@@ -20,8 +20,8 @@ const ALWAYS_NEEDED = new Set([
   'V12__loss_keys.sql',
   'V13__partitions.sql',
   'V15__table_requests.sql',
-  'V18__alerts.sql',
   'V16__rules.sql',
+  'V18__alerts.sql',
 ]);
 
 /** What the files are told. */
