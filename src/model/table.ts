@@ -84,6 +84,8 @@ export interface SourceTable {
   readonly excluded?: readonly SourceColumn[];
   /** What the configuration says of the table; applied to the fields above already. */
   readonly rule?: TableRule;
+  /** Names of generated columns: PostgreSQL does not send them, so the copy has not got them. Left out when there are none. */
+  readonly generated?: readonly string[];
   /** Of a partitioned table those of its partitions that hold rows, by oid; left out for others. */
   readonly leaves?: readonly Leaf[];
 }

@@ -31,7 +31,10 @@ describe('the catalogue', () => {
     expect(await names(['shop.order_?', 'public.a'])).toEqual(['a', 'shop_order_1']);
     expect(await names(['shop.*'], ['*.*_1'])).toEqual(['shop_order_22']);
     expect(await names(['nothing.*'])).toEqual([]);
-    await expect(names(['public.v'])).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(names(['public.v'])).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('is a view') as string,
+    });
     await expect(names(['a'])).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
@@ -60,7 +63,9 @@ describe('the catalogue', () => {
     await pg.client.query('CREATE TABLE odd (id int PRIMARY KEY, _version int)');
     const patterns = { include: ['public.*'], exclude: [] };
     const { unsuitable } = await readCatalog(pg.client, patterns);
-    expect(unsuitable).toMatchObject([{ name: 'odd', reason: expect.stringMatching(/keeps for itself: _version$/) }]);
+    expect(unsuitable).toMatchObject([
+      { name: 'odd', reason: expect.stringMatching(/“_version”, a name that the copy keeps/) },
+    ]);
     const rules = [{ match: 'public.odd', columns: { _version: { exclude: true } } }];
     const { tables } = await readCatalog(pg.client, { ...patterns, ...tableRules({ tables: rules, maskSalt: null }) });
     expect(tables).toMatchObject([{ name: 'odd', columns: [{ name: 'id' }] }]);
@@ -89,5 +94,21 @@ describe('the catalogue', () => {
     ]);
     for (const { remedy } of unsuitable) if (remedy !== null && !remedy.includes('…')) await pg.client.query(remedy);
     expect((await readCatalog(pg.client)).unsuitable.map(({ name }) => name)).toEqual(['afar_open']);
+  });
+
+  test('GIVEN names that the copy cannot have THEN the second table of a name is told, and columns named as ours', async () => {
+    await using pg = await temporaryPostgres();
+    await pg.client.query(`CREATE SCHEMA s; CREATE SCHEMA "s.t"; CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE t_current (id int PRIMARY KEY);
+      CREATE TABLE s."t.u" (id int PRIMARY KEY); CREATE TABLE "s.t".u (id int PRIMARY KEY); CREATE TABLE ours (_version int PRIMARY KEY); CREATE TABLE nothing ();
+      CREATE TABLE "${'漢'.repeat(21)}" (id int PRIMARY KEY, g int GENERATED ALWAYS AS (id * 2) STORED); CREATE TABLE "T" (id int PRIMARY KEY, "ID" int)`); // prettier-ignore
+    const { tables, unsuitable } = await readCatalog(pg.client, { include: ['*.*'], exclude: [] });
+    expect(tables.map(({ target }) => target).toSorted()).toEqual(['T', 's_t.u', 't', '漢'.repeat(21)].toSorted());
+    expect(tables.find(({ name }) => name.startsWith('漢'))).toMatchObject({ generated: ['g'] });
+    expect(unsuitable.map((table) => `${table.name} ${table.reason}`)).toEqual([
+      'nothing has no columns that can be copied',
+      'ours has a column “_version”, a name that the copy keeps for itself',
+      't_current would share a name in the copy with the view or the copy of public.t',
+      'u is called as another table is, dots in names aside',
+    ]);
   });
 });

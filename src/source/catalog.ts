@@ -1,7 +1,6 @@
 /** Which tables there are to copy, and their shapes, as PostgreSQL's catalogue tells them. */
 import type { Client } from 'pg';
 import { AppError } from '../model/errors.ts';
-import { pgTable } from '../model/quote.ts';
 import { globToRegExp, isPlainName, TABLE_PATTERN } from '../model/patterns.ts';
 import { NO_RULE, type TableRule } from '../model/table-rule.ts';
 import { type Leaf, tableLabel, type SourceColumn, type SourceTable } from '../model/table.ts';
@@ -10,6 +9,7 @@ import { resolveTypes } from './catalog-types.ts';
 import { pgRows, type TextRow } from './connection.ts';
 import { indexColumns, leafFault, type LeafFacts, readLeaves, readRowIdentity } from './leaves.ts';
 import { identifyingColumns } from './row-identity.ts';
+import { columnFault, findFault, kindFault, TakenNames } from './table-fault.ts';
 
 /** Which tables to copy: globs of `schema.table`, where `*` is any text and `?` any character. */
 export interface TablePatterns {
@@ -49,7 +49,11 @@ export interface Catalog {
  */
 const QUERY = `
   SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relpersistence AS persistence,
-         c.relreplident AS replica_identity,
+         c.relreplident AS replica_identity, current_user AS role,
+         row_security_active(c.oid) OR EXISTS (
+           SELECT FROM pg_partition_tree(c.oid) p WHERE c.relkind = 'p' AND row_security_active(p.relid)) AS hidden,
+         (SELECT coalesce(json_agg(a.attname ORDER BY a.attnum), '[]') FROM pg_attribute a
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> '') AS generated,
          (SELECT coalesce(json_agg(json_build_object(
                    'name', a.attname, 'attnum', a.attnum, 'typeOid', a.atttypid::int8, 'typeMod', a.atttypmod,
                    'typeName', format_type(a.atttypid, a.atttypmod), 'nullable', NOT a.attnotnull OR EXISTS (
@@ -83,8 +87,9 @@ export async function readCatalog(client: Client, patterns: TablePatterns = DEFA
   const include = patterns.include.map(toRegExp);
   const exclude = patterns.exclude.map(toRegExp);
   const rows = await pgRows(client, QUERY);
-  rejectUnmatchedNames([...patterns.include, ...(patterns.named ?? [])], rows);
+  await rejectUnmatchedNames(client, [...patterns.include, ...(patterns.named ?? [])], rows);
   const partitions = await readLeaves(client);
+  const taken = new TakenNames();
   const tables: SourceTable[] = [];
   const unsuitable: UnsuitableTable[] = [];
   for (const row of rows) {
@@ -97,8 +102,7 @@ export async function readCatalog(client: Client, patterns: TablePatterns = DEFA
     const unfit = findFault(row, found);
     const applied = unfit === null ? applyRule(found, rule) : { table: found, fault: unfit };
     const { table } = applied;
-    const fault =
-      applied.fault ?? ownNameFault(table) ?? leafFault(leaves ?? [], keyNames(table)) ?? findClash(table, tables);
+    const fault = applied.fault ?? columnFault(table) ?? leafFault(leaves ?? [], keyNames(table)) ?? taken.take(table);
     if (fault === null) tables.push(table);
     else unsuitable.push({ oid: table.oid, schema: table.schema, name: table.name, ...fault });
   }
@@ -118,6 +122,7 @@ function readTable(row: TextRow, leaves: readonly LeafFacts[] | null): SourceTab
     columns,
     key: identifyingColumns(identity).map((part) => columns.findIndex((column) => column.name === part)),
     replicaIdentity: identity.replicaIdentity,
+    ...(row['generated'] === '[]' ? {} : { generated: JSON.parse(row['generated']!) as string[] }),
     ...(leaves === null ? {} : { leaves: leaves.map(toLeaf) }),
   };
 }
@@ -126,40 +131,8 @@ function toLeaf({ oid, schema, name, filenode, isBorn }: LeafFacts): Leaf {
   return { oid, schema, name, filenode, isBorn };
 }
 
-type Fault = Pick<UnsuitableTable, 'reason' | 'remedy'>;
-
-function findFault(row: TextRow, table: SourceTable): Fault | null {
-  if (row['persistence'] === 'u') {
-    return {
-      reason: 'is unlogged: its changes are not in the WAL',
-      remedy: `ALTER TABLE ${pgTable(table)} SET LOGGED;`,
-    };
-  }
-  if (table.key.includes(-1))
-    return { reason: 'has a generated column among those that identify its rows', remedy: null };
-  return null;
-}
-
 function keyNames(table: SourceTable): string[] {
   return table.key.map((i) => table.columns[i]?.name ?? '');
-}
-
-function findClash(table: SourceTable, others: readonly SourceTable[]): Fault | null {
-  const other = others.find((candidate) => candidate.target === table.target);
-  if (other === undefined) return null;
-  return { reason: `would be copied to ${table.target}, as ${tableLabel(other)} is`, remedy: null };
-}
-
-/** Columns that the mirror and the landing table have beside those of the source. */
-const OWN_COLUMNS = new Set(['_version', '_deleted', '_deleted_at', '_sign', '_raw', '_ordinal', '_committed_at']);
-
-function ownNameFault(table: SourceTable): Fault | null {
-  const taken = table.columns.filter(({ name }) => OWN_COLUMNS.has(name)).map(({ name }) => name);
-  if (taken.length === 0) return null;
-  return {
-    reason: `has columns of names that the copy keeps for itself: ${taken.join(', ')}`,
-    remedy: `Rename them in the source, or leave them out of the copy (tables: columns: ${taken[0]}: exclude).`,
-  };
 }
 
 function toRegExp(pattern: string): RegExp {
@@ -170,13 +143,23 @@ function toRegExp(pattern: string): RegExp {
 }
 
 /** A plain name that matches nothing is a slip of the pen; a wildcard that matches nothing may match later. */
-function rejectUnmatchedNames(include: readonly string[], rows: readonly TextRow[]): void {
+async function rejectUnmatchedNames(
+  client: Client,
+  include: readonly string[],
+  rows: readonly TextRow[],
+): Promise<void> {
   const labels = new Set(rows.map((row) => `${row['schema']}.${row['name']}`));
-  for (const pattern of include) {
-    if (!isPlainName(pattern) || labels.has(pattern)) continue;
-    throw new AppError(
-      'CONFIG_INVALID',
-      `there is no table ${pattern} in the source (views and partitions are not copied)`,
-    );
-  }
+  const unmatched = include.find((pattern) => isPlainName(pattern) && !labels.has(pattern));
+  if (unmatched === undefined) return;
+  const [found] = await pgRows(
+    client,
+    `SELECT c.relkind AS kind, c.relispartition AS is_partition FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname || '.' || c.relname = $1`,
+    [unmatched],
+  );
+  const is = found === undefined ? null : kindFault(found['kind'] ?? '', found['is_partition'] === 't');
+  throw new AppError(
+    'CONFIG_INVALID',
+    is === null ? `there is no table ${unmatched} in the source` : `${unmatched} cannot be copied: it ${is}`,
+  );
 }

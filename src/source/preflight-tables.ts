@@ -12,8 +12,8 @@ export const TABLE_CHECKS: readonly PreflightCheck[] = [
   checkSuitable,
   checkFilters,
   checkReadable,
-  checkRowSecurity,
   checkReplicaIdentity,
+  checkGenerated,
   checkColumns,
 ];
 
@@ -61,20 +61,6 @@ async function checkReadable({ client, catalog, role }: PreflightFacts): Promise
   });
 }
 
-/** Row security hides rows from the load in silence, and not from the stream. */
-async function checkRowSecurity({ client, catalog, role }: PreflightFacts): Promise<Finding[]> {
-  const rows = await pgRows(client, 'SELECT oid FROM unnest($1::oid[]) AS oid WHERE row_security_active(oid)', [
-    catalog.tables.map((table) => table.oid),
-  ]);
-  return rows.map((row) => ({
-    code: 'row_security',
-    severity: 'error',
-    object: tableLabel(findTable(catalog.tables, row['oid'])),
-    message: `row security hides rows of ${tableLabel(findTable(catalog.tables, row['oid']))} from role ${role}`,
-    remedy: `ALTER ROLE ${pgIdent(role)} BYPASSRLS;`,
-  }));
-}
-
 /** What the stream can tell of old rows; a publication makes PostgreSQL refuse updates and deletes that it cannot tell. */
 function checkReplicaIdentity({ catalog }: PreflightFacts): Finding[] {
   return catalog.tables.flatMap((table) => {
@@ -103,6 +89,17 @@ function identityFault(table: SourceTable): Pick<Finding, 'message' | 'remedy'> 
     message: `the replica identity of ${label} is NOTHING: ${refused}`,
     remedy: `${alter} REPLICA IDENTITY DEFAULT;`,
   };
+}
+
+function checkGenerated({ catalog }: PreflightFacts): Finding[] {
+  return catalog.tables.flatMap((table) => {
+    const { generated = [] } = table;
+    if (generated.length === 0) return [];
+    const names = generated.map((name) => `“${name}”`).join(', ');
+    const message = `${tableLabel(table)} has generated columns, which the stream does not bring: the copy has not got ${names}`;
+    const remedy = 'Compute them in ClickHouse where they are needed, in a view.';
+    return [{ code: 'generated_columns', severity: 'warning', object: tableLabel(table), message, remedy }];
+  });
 }
 
 function checkColumns({ catalog, columnFault }: PreflightFacts): Finding[] {

@@ -57,9 +57,9 @@ export async function pairDifferences(
   const typeOf = new Map(types.map(({ name, type }) => [name, type]));
   const wanted = await pgRows(
     pg.client,
-    `SELECT json_build_array(${names.map((name) => sourceText(name, typeOf.get(name) ?? '')).join(', ')})::text AS row FROM ${pgTable(pair)}`,
+    `SELECT to_json(ARRAY[${names.map((name) => sourceText(name, typeOf.get(name) ?? '')).join(', ')}]::text[])::text AS row FROM ${pgTable(pair)}`,
   );
-  const list = names.map((name, i) => `toString(${chIdent(name)}) AS c${i}`).join(', ');
+  const list = names.map((name, i) => `toString(${chIdent(name)}) AS __${i}`).join(', ');
   const found = await ch.client.rows<Record<string, string | null>>(
     `SELECT ${list} FROM ${chIdent(ch.database)}.${chIdent(`${pair.target}_current`)}`,
   );
@@ -69,7 +69,7 @@ export async function pairDifferences(
     counts.set(text, (counts.get(text) ?? 0) + n);
   };
   for (const { row } of wanted) add(JSON.parse(row ?? '[]') as string[], 1);
-  for (const row of found) add(names.map((_, i) => row[`c${i}`] ?? null), -1); // prettier-ignore
+  for (const row of found) add(names.map((_, i) => row[`__${i}`] ?? null), -1); // prettier-ignore
   const differing = [...counts].filter(([, n]) => n !== 0);
   return differing
     .slice(0, 10)
