@@ -2,7 +2,7 @@
  * What a configuration in TypeScript or JavaScript imports.
  *
  *   import { defineConfig } from 'millrace/config';
- *   export default defineConfig({ tables: [{ match: 'public.users', transform: (row) => ({ ...row, note: null }) }] });
+ *   export default defineConfig({ tables: [{ match: 'public.users', columns: { email: { mask: 'hash' } } }] });
  */
 import type { OptionValues } from './options.ts';
 import type { RuleInput } from './table-keys.ts';

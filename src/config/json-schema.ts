@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { TABLE_PATTERN } from '../model/patterns.ts';
 import { type Kind, type Option, OPTION_NAMES, OPTIONS } from './options.ts';
-import { type TABLE_KEYS, TABLE_RULES } from './table-keys.ts';
+import { TABLE_RULES } from './table-keys.ts';
 
 /** The schema, as JSON. */
 export function configSchema(): Record<string, unknown> {
@@ -11,7 +11,7 @@ export function configSchema(): Record<string, unknown> {
     const fallback = option.default === null ? {} : { default: option.default };
     return [name, { description: option.text, ...schemaOf(option.kind), ...fallback }];
   });
-  const { $schema, ...tables } = z.toJSONSchema(TABLE_RULES, { io: 'input', unrepresentable: 'any' });
+  const { $schema, ...tables } = z.toJSONSchema(TABLE_RULES, { io: 'input' });
   return {
     $schema,
     title: 'Configuration of Millrace (millrace.yaml)',
@@ -19,16 +19,9 @@ export function configSchema(): Record<string, unknown> {
     additionalProperties: false,
     properties: {
       ...(Object.fromEntries(options) as object),
-      tables: { description: 'Rules for tables, the later ones winning, key by key.', ...withoutFunctions(tables) },
+      tables: { description: 'Rules for tables, the later ones winning, key by key.', ...tables },
     },
   };
-}
-
-/** YAML cannot write functions. */
-function withoutFunctions(schema: Record<string, unknown>): Record<string, unknown> {
-  const copy = structuredClone(schema) as { items?: { properties?: Record<string, unknown> } };
-  delete copy.items?.properties?.['transform' satisfies keyof typeof TABLE_KEYS];
-  return copy;
 }
 
 function schemaOf(kind: Kind): object {

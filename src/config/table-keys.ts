@@ -4,7 +4,6 @@
  */
 import { z } from 'zod';
 import { TABLE_PATTERN } from '../model/patterns.ts';
-import type { RowTransform } from '../model/table-rule.ts';
 
 /** One key: what it means, what its values look like in words, and the form they are checked by. */
 interface Key {
@@ -132,14 +131,6 @@ export const TABLE_KEYS = {
     text: 'What DELETE and TRUNCATE in the source do to the copy: rows go (mirror), stay with `_deleted_at` (soft), or stay as if nothing had happened, and are counted (keep).',
     values: '`mirror`, `soft`, `keep`',
     schema: z.enum(['mirror', 'soft', 'keep'], 'expected one of mirror, soft, keep'),
-  },
-  transform: {
-    text: 'Makes another row of each row; null leaves it out. Only in millrace.config.ts or .js.',
-    values: 'function',
-    schema: z.custom<RowTransform>(
-      (value) => typeof value === 'function',
-      'expected a function, which only a configuration in TypeScript or JavaScript can give',
-    ),
   },
 } as const satisfies Record<string, Key>;
 

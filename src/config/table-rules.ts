@@ -64,7 +64,6 @@ function resolve(rules: readonly GivenRule[], own: readonly GivenRule[], salt: s
     partitionBy: said.partitionBy ?? null,
     settings: said.settings ?? {},
     onDelete: said.onDelete ?? 'mirror',
-    transform: said.transform ?? null,
     namedColumns: [...new Set(own.flatMap((rule) => Object.keys(rule.columns ?? {}).filter(isPlainName)))],
     columnRule: (column) => {
       const matching = columns.filter(({ glob }) => glob.test(column));

@@ -75,7 +75,7 @@ export function isAdTable(table: SourceTable): boolean {
  */
 function hasOtherMirror({ name, target, columns, key, rule }: SourceTable): boolean {
   if (rule === undefined) return false;
-  const { orderBy, partitionBy, settings, onDelete, transform } = rule;
+  const { orderBy, partitionBy, settings, onDelete } = rule;
   const isOther = columns.some(({ choice = {}, typeName }, i) => {
     const { mask, ...others } = choice;
     const isText = typeName.startsWith('character varying');
@@ -84,7 +84,7 @@ function hasOtherMirror({ name, target, columns, key, rule }: SourceTable): bool
     );
   });
   const storage = orderBy.length > 0 || partitionBy !== null || Object.keys(settings).length > 0;
-  return isOther || storage || target !== name || onDelete !== 'mirror' || transform !== null;
+  return isOther || storage || target !== name || onDelete !== 'mirror';
 }
 
 /** True when the table is named as one of the ad schema, whatever its columns. */

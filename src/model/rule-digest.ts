@@ -19,14 +19,14 @@ export function ruleDigest({
   rule,
 }: Partial<Pick<SourceTable, 'columns' | 'excluded' | 'rule'>>): string {
   if (rule === undefined) return '';
-  const { where, orderBy, partitionBy, settings, onDelete, transform } = rule;
+  const { where, orderBy, partitionBy, settings, onDelete } = rule;
   const said = [
     ...columns.map(({ attnum, choice }) => [attnum, choice === undefined ? '' : digest(choice)] as const),
     ...excluded.map(({ attnum }) => [attnum, 'excluded'] as const),
   ];
   const kept: Kept = {
     onDelete,
-    table: digest({ where, orderBy, partitionBy, settings, transform: transform?.toString() ?? null }),
+    table: digest({ where, orderBy, partitionBy, settings }),
     columns: Object.fromEntries(said),
   };
   return JSON.stringify(kept);

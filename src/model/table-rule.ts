@@ -33,12 +33,6 @@ export interface ColumnRule {
  */
 export type OnDelete = 'mirror' | 'soft' | 'keep';
 
-/** A row as PostgreSQL writes its values, by column name. */
-export type TextRow = Readonly<Record<string, string | null>>;
-
-/** Makes another row of a row, or null: then the row is not copied. Must give the same for the same. */
-export type RowTransform = (row: TextRow) => TextRow | null;
-
 /** Everything the configuration says of one table. */
 export interface TableRule {
   /** Whether it is copied; null: as `includeTables` and `excludeTables` say. */
@@ -53,7 +47,6 @@ export interface TableRule {
   /** Settings of the mirror's engine. */
   readonly settings: Readonly<Record<string, string | number | boolean>>;
   readonly onDelete: OnDelete;
-  readonly transform: RowTransform | null;
   /** Columns that rules for this very table name: they must exist, as a typo would let values through. */
   readonly namedColumns: readonly string[];
   /** What is said of a column; {@link NO_COLUMN_RULE} when nothing is. */
@@ -72,7 +65,6 @@ export const NO_RULE: TableRule = {
   partitionBy: null,
   settings: {},
   onDelete: 'mirror',
-  transform: null,
   namedColumns: [],
   columnRule: () => NO_COLUMN_RULE,
 };

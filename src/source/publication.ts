@@ -95,13 +95,24 @@ export async function ensurePublication(
   name: string,
   tables: readonly PublishedTable[],
 ): Promise<PublicationChange> {
+  const { statements, ...change } = await planPublication(client, name, tables);
+  for (const statement of statements) await pgRows(client, statement);
+  return change;
+}
+
+/** What {@link ensurePublication} would do. Changes nothing. @throws {AppError} `CONFIG_INVALID` when it is FOR ALL TABLES. */
+export async function planPublication(
+  client: Client,
+  name: string,
+  tables: readonly PublishedTable[],
+): Promise<PublicationChange & { readonly statements: readonly string[] }> {
   const version = await serverVersion(client);
   const wanted = tables.map(tableLabel).toSorted();
   const state = await inspectPublication(client, name);
   if (state === null) {
-    const list = tables.length === 0 ? '' : `FOR TABLE ${clauses(tables, version)}`;
-    await pgRows(client, `CREATE PUBLICATION ${pgIdent(name)} ${list} WITH (${SETTINGS})`);
-    return { created: true, added: wanted, removed: [] };
+    const list = tables.length === 0 ? '' : `FOR TABLE ${clauses(tables, version)} `;
+    const statement = `CREATE PUBLICATION ${pgIdent(name)} ${list}WITH (${SETTINGS})`;
+    return { created: true, added: wanted, removed: [], statements: [statement] };
   }
   if (state.allTables) {
     throw new AppError(
@@ -111,13 +122,12 @@ export async function ensurePublication(
   }
   const added = wanted.filter((label) => !state.tables.includes(label));
   const removed = state.tables.filter((label) => !wanted.includes(label));
-  const hasOtherTables =
-    added.length > 0 || removed.length > 0 || (await hasOtherParts(client, state, { tables, version }));
-  if (hasOtherTables) await setTables(client, state, { tables, version });
-  if (!state.publishesAll || !state.viaPartitionRoot) {
-    await pgRows(client, `ALTER PUBLICATION ${pgIdent(name)} SET (${SETTINGS})`);
-  }
-  return { created: false, added, removed };
+  const statements: string[] = [];
+  if (added.length > 0 || removed.length > 0 || (await hasOtherParts(client, state, { tables, version })))
+    statements.push(await tablesStatement(client, state, { tables, version }));
+  if (!state.publishesAll || !state.viaPartitionRoot)
+    statements.push(`ALTER PUBLICATION ${pgIdent(name)} SET (${SETTINGS})`);
+  return { created: false, added, removed, statements };
 }
 
 /** Drops a publication; false when there was none. */
@@ -128,22 +138,19 @@ export async function dropPublication(client: Client, name: string): Promise<boo
 }
 
 /** SET TABLE takes no empty list: then every table is dropped by name. */
-async function setTables(
+async function tablesStatement(
   client: Client,
   state: PublicationState,
   { tables, version }: { tables: readonly PublishedTable[]; version: number },
-): Promise<void> {
+): Promise<string> {
   const publication = `ALTER PUBLICATION ${pgIdent(state.name)}`;
-  if (tables.length > 0) {
-    await pgRows(client, `${publication} SET TABLE ${clauses(tables, version)}`);
-    return;
-  }
+  if (tables.length > 0) return `${publication} SET TABLE ${clauses(tables, version)}`;
   const rows = await pgRows(
     client,
     'SELECT schemaname AS schema, tablename AS name FROM pg_publication_tables WHERE pubname = $1',
     [state.name],
   );
-  await pgRows(client, `${publication} DROP TABLE ${onlyTables(rows as unknown as TableName[])}`);
+  return `${publication} DROP TABLE ${onlyTables(rows as unknown as TableName[])}`;
 }
 
 function onlyTables(tables: readonly TableName[]): string {
