@@ -1,17 +1,19 @@
 /**
- * The benchmarks: `npm run bench -- load|stream|freshness|huge|verify|idle [--rows N] [--repeat N] [--seconds N] [--flush-ms N] [--mib N] [--json] [--save]`.
+ * The benchmarks: `npm run bench -- load|stream|freshness|huge|verify|query|idle [--rows N] [--repeat N] [--seconds N] [--flush-ms N] [--mib N] [--json] [--save]`.
  * What they measure and how to read them: docs/benchmarks.md.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageRoot } from '../src/model/package-root.ts';
 import { measureFreshness } from './scenarios/freshness.ts';
 import { HUGE_ROWS, measureHuge } from './scenarios/huge.ts';
 import { measureIdle } from './scenarios/idle.ts';
 import { LOAD_ROWS, measureLoad } from './scenarios/load.ts';
+import { measureQueries, QUERY_SIZES } from './scenarios/query.ts';
 import { measureStream, STREAM_ROWS } from './scenarios/stream.ts';
 import { measureVerify, VERIFY_ROWS } from './scenarios/verify.ts';
+import { queryPage } from './support/query-page.ts';
 import { openLab } from './support/lab.ts';
 import { describeMachine, loadNow } from './support/machine.ts';
 import { type Findings, printResult, type Result } from './support/result.ts';
@@ -39,6 +41,12 @@ const SCENARIOS: Record<string, (lab: Lab) => Promise<Findings>> = {
   freshness: (lab) =>
     measureFreshness(lab, { seconds: optional(values.seconds), minFlushIntervalMs: optional(values['flush-ms']) }),
   verify: (lab) => measureVerify(lab, { rows: Number(values.rows ?? VERIFY_ROWS), repeat }),
+  query: (lab) =>
+    measureQueries(lab, {
+      sizes: values.rows === undefined ? QUERY_SIZES : values.rows.split(',').map(Number),
+      repeat,
+      seconds: optional(values.seconds) ?? 20,
+    }),
   idle: (lab) => measureIdle(lab, Number(values.mib)),
 };
 
@@ -57,6 +65,15 @@ async function run(scenario: string): Promise<Result> {
   return { scenario, measuredAt, machine, ...findings };
 }
 
+/** Files of docs/. */
+async function writePage(files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, content] of Object.entries(files)) {
+    const path = join(packageRoot(), 'docs', name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, content);
+  }
+}
+
 for (const scenario of positionals.length === 0 ? Object.keys(SCENARIOS) : positionals) {
   const result = await run(scenario);
   const text = `${JSON.stringify(result, null, 2)}\n`;
@@ -66,5 +83,6 @@ for (const scenario of positionals.length === 0 ? Object.keys(SCENARIOS) : posit
     const directory = join(packageRoot(), 'bench', 'results');
     await mkdir(directory, { recursive: true });
     await writeFile(join(directory, `${scenario}.json`), text);
+    if (scenario === 'query') await writePage(queryPage(result));
   }
 }
