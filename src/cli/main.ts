@@ -35,6 +35,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/init.ts')).initCommand(),
   },
   {
+    name: 'plan',
+    summary: 'show what the next start would create or change',
+    load: async () => (await import('./commands/plan.ts')).planCommand(),
+  },
+  {
     name: 'apply',
     summary: 'create or bring up to date what Millrace needs in both servers',
     load: async () => (await import('./commands/apply.ts')).applyCommand(),
