@@ -114,16 +114,22 @@ Each value replaced is counted in the loss ledger, with a sample and the key of 
 
 ## Where ClickHouse's own \`postgresql()\` reader loses, and Millrace does not
 
+As of ClickHouse 26.7; a test compares them.
+
 | source | \`postgresql()\` gives | Millrace |
 |---|---|---|
-| \`date 'infinity'\`, dates BC | 1970-01-01 or another day, in silence | \`fail\`, or as the policy says, counted |
+| \`date 'infinity'\`, dates BC | 1970-01-01, in silence | \`fail\`, or as the policy says, counted |
 | \`date '9999-12-31'\` | 2299-12-31, in silence | the same |
 | \`timestamptz '-infinity'\` | 1970-01-01, in silence | the same |
-| \`numeric\` without precision | \`Decimal(38, 19)\`: digits behind the 19th are cut, longer numbers are refused | all digits, as text |
-| \`numeric\` with more than 76 digits | the table cannot be read | all digits, as text |
+| \`timestamp '0044-03-15 BC'\` | the year 44 of our era, in silence | the same |
+| \`timestamp '294276-01-01'\` | 1970-01-04 09:44:36, in silence | the same |
+| \`timestamp 'infinity'\`, \`NaN\` in \`numeric(p,s)\` | an error for the whole table | the same; other tables go on |
+| \`numeric\` without precision | \`Decimal(38, 19)\`: further digits are cut in silence, longer numbers an error | all digits, as text |
+| \`numeric\` with more than 76 digits | an error for the whole table | all digits, as text |
 | a domain | \`String\` | the type that it stands for |
-| arrays of several dimensions | the table cannot be read, or elements are in the wrong place | the text; \`as: array\` counts them |
+| arrays of several dimensions, or whose first index is not 1 | an error for the whole table | the text; \`as: array\` counts them |
 | a NULL array | \`[]\`, in silence | NULL; \`as: array\` counts them |
+| \`character(n)\` | with its padding | without |
 | \`bytea\` | its hexadecimal text | its bytes |
 | \`money\` | text that depends on the locale | \`Decimal(19, 2)\` |
 `;
