@@ -77,7 +77,7 @@ test('random DDL and DML together, stops and kills', { timeout: 120_000 * RUNS }
       log.push(`-- ${end}`);
     }
     const { differences, tables } = await differencesOf(pg, ch, pipeline);
-    expect(differences).toEqual([]);
+    expect(differences.join('\n')).toBe('');
     expect(tables.toSorted()).toEqual(await tablesOfSource(pg.client));
   });
   try {
@@ -87,6 +87,7 @@ test('random DDL and DML together, stops and kills', { timeout: 120_000 * RUNS }
       ...(SEED === undefined ? {} : { seed: Number(SEED) }),
     });
   } catch (error) {
-    throw new Error(`${String(error).slice(0, 3000)}\n\nWhat was run:\n${log.join('\n')}`, { cause: error });
+    const { message, cause } = error as Error;
+    throw new Error(`${message.slice(0, 200)}\n${String(cause)}\n\nWhat was run:\n${log.join('\n')}`, { cause: error });
   }
 });
