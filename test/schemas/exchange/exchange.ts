@@ -68,6 +68,11 @@ const STATEMENTS: Statements = {
 export const EXCHANGE: RealSchema = {
   name: 'exchange',
   schemas: ['exchange', 'billing', 'audit'],
+  // Times without end.
+  rules: `
+  - match: audit.change
+    columns: { at: { as: text } }
+`,
   setup: readSetup(import.meta.url),
   first: {
     addAccounts: 14,

@@ -59,6 +59,8 @@ export const LEGACY: RealSchema = {
     columns: { _version: { exclude: true }, _deleted: { exclude: true }, _sign: { exclude: true }, _raw: { exclude: true } }
   - match: Legacy Data.epoch
     columns: { day: { as: text }, at: { as: text }, exact: { as: text } }
+  - match: Legacy Data.Protokoll
+    columns: { Zeit: { as: text } }
 `,
   excluded: { 'Legacy Data.Kunden Stamm': ['_version', '_deleted', '_sign', '_raw'] },
   setup: readSetup(import.meta.url),
