@@ -86,13 +86,33 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     name: 'resync',
-    summary: 'load tables again, in place',
+    summary: 'load tables again, while readers keep what is there',
     load: async () => (await import('./commands/resync.ts')).resyncCommand(),
   },
   {
     name: 'rebuild',
     summary: 'compute the rollup anew from the mirrors',
     load: async () => (await import('./commands/rebuild.ts')).rebuildCommand(),
+  },
+  {
+    name: 'pause',
+    summary: 'leave changes of tables out, the others are followed',
+    load: async () => (await import('./commands/tables.ts')).pauseCommand(),
+  },
+  {
+    name: 'resume',
+    summary: 'follow paused tables again',
+    load: async () => (await import('./commands/tables.ts')).resumeCommand(),
+  },
+  {
+    name: 'add',
+    summary: 'copy tables that the configuration leaves out',
+    load: async () => (await import('./commands/tables.ts')).addCommand(),
+  },
+  {
+    name: 'drop',
+    summary: 'follow tables no more',
+    load: async () => (await import('./commands/tables.ts')).dropCommand(),
   },
   {
     name: 'teardown',

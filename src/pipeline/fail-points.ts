@@ -68,7 +68,6 @@ export const FAIL_POINT_TABLE = {
   recovered: { on: 'recovery', means: 'What a crash left in doubt was reconciled, nothing says so.' },
   'recovery-stored': { on: 'recovery', means: 'The end of the recovery is stored.' },
 
-  'rebuild-asked': { on: 'rebuild', means: 'The state of a table says that it is to be built anew, nothing else.' },
   'next-made': { on: 'rebuild', means: 'A mirror is there beside the one that is read, its landing leads to it.' },
   'clone-shown': { on: 'rebuild', means: 'The view reads a clone of the new mirror, the two are not exchanged.' },
   exchanged: { on: 'rebuild', means: 'They are exchanged, the view reads the clone, the landing leads to the other.' },

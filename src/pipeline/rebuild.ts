@@ -69,7 +69,6 @@ export async function stateToRebuild(copy: Copy, target: RebuildTarget, request:
 export async function requestRebuild(copy: Copy, target: RebuildTarget, request: RebuildRequest): Promise<TableState> {
   const state = await stateToRebuild(copy, target, request);
   await copy.tables.writeTable(state);
-  failPoint('rebuild-asked');
   return state;
 }
 

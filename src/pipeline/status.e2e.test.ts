@@ -89,6 +89,7 @@ test('GIVEN a load under way WHEN the status is read THEN it tells chunks, rows,
     {
       name: 'public.clicks',
       phase: 'loading',
+      building: false,
       rowsLoaded: 150,
       rowsEstimated: 300,
       chunksDone: 2,

@@ -6,6 +6,7 @@ import { concludeStatus, type Observations, type TableStatus } from './status.ts
 const TABLE: TableStatus = {
   name: 'public.clicks',
   phase: 'live',
+  building: false,
   rowsLoaded: 10,
   rowsEstimated: 10,
   chunksDone: 1,

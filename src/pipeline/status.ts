@@ -30,12 +30,14 @@ export interface TableStatus {
   /** `schema.table` in the source. */
   readonly name: string;
   readonly phase: TablePhase;
+  /** It is built anew beside the rows that are read, which stay as they are until it is live. */
+  readonly building: boolean;
   readonly rowsLoaded: number;
   /** As the catalogue of the source estimates it. */
   readonly rowsEstimated: number;
   readonly chunksDone: number;
   readonly chunksTotal: number;
-  /** Why it is quarantined; null otherwise. */
+  /** Why it is in this phase, and what brings it back, where that needs saying. */
   readonly reason: string | null;
 }
 
@@ -209,6 +211,7 @@ function tableStatus(state: TableState, counts: readonly ChunkCounts[]): TableSt
   return {
     name: state.table,
     phase: state.phase,
+    building: state.building,
     rowsLoaded: Number(own?.rows_loaded ?? 0),
     rowsEstimated: state.rowsEstimated,
     chunksDone: Number(own?.chunks_done ?? 0),

@@ -1,6 +1,6 @@
 /** Which tables are compared, and why others are not. */
 import type { Client } from 'pg';
-import type { TableState } from '../destination/table-state.ts';
+import { isFollowed, type TableState } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
 import { isKeyless } from '../model/table.ts';
 import { readCatalog } from '../source/catalog.ts';
@@ -51,5 +51,6 @@ export async function chooseTables(
 function reasonOf(state: TableState | undefined): string | null {
   if (state === undefined) return 'is not in the copy yet';
   if (state.phase === 'live') return null;
+  if (state.building && isFollowed(state.phase)) return `is rebuilt: ${state.reason}`;
   return state.phase === 'quarantined' ? `quarantined: ${state.reason}` : `is ${state.phase.replace('_', ' ')}`;
 }

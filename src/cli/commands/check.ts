@@ -4,6 +4,8 @@ import { styleText } from 'node:util';
 import { Command } from '@commander-js/extra-typings';
 import { codecFor } from '../../codec/codecs.ts';
 import { ClickHouse } from '../../destination/client.ts';
+import type { Names } from '../../destination/ddl.ts';
+import { isFollowed, type TablePhase, TableStateStore } from '../../destination/table-state.ts';
 import { checkClickHouse } from '../../destination/preflight.ts';
 import { clockFindings, type Finding } from '../../model/finding.ts';
 import { AppError } from '../../model/errors.ts';
@@ -67,8 +69,38 @@ function hasErrors(report: CheckReport): boolean {
 
 async function destinationFindings({ config, endpoints }: Context): Promise<Finding[]> {
   await using clickhouse = new ClickHouse(endpoints.clickhouse);
-  return await checkClickHouse(clickhouse, { database: config.database, internal: config.internalDatabase });
+  const names = { database: config.database, internal: config.internalDatabase };
+  return [...(await checkClickHouse(clickhouse, names)), ...(await tableFindings(clickhouse, names, config.slot))];
 }
+
+/** Tables of a copy that are not followed, and what brings them back. */
+async function tableFindings(clickhouse: ClickHouse, names: Names, pipeline: string): Promise<Finding[]> {
+  const [made] = await clickhouse
+    .rows("SELECT 1 FROM system.tables WHERE database = {internal:String} AND name = 'tables'", {
+      params: { internal: names.internal },
+    })
+    .catch((error: unknown) => {
+      // Told by the findings of the server itself.
+      if (error instanceof AppError) return [];
+      throw error;
+    });
+  if (made === undefined) return [];
+  const states = [...(await new TableStateStore(clickhouse, names, pipeline).readTables()).values()];
+  return states
+    .filter(({ phase }) => !isFollowed(phase) && phase !== 'excluded')
+    .map(({ table, phase, reason }) => ({
+      code: `table_${phase}`,
+      severity: 'warning',
+      object: table,
+      message: `${table} is not followed, it is ${phase}: ${reason}`,
+      remedy: REMEDY[phase]?.(table) ?? `millrace resync ${table}`,
+    }));
+}
+
+const REMEDY: Readonly<Partial<Record<TablePhase, (table: string) => string>>> = {
+  paused: (table) => `millrace resume ${table}`,
+  dropped: (table) => `millrace drop ${table} --purge removes its rows; left alone, they stay.`,
+};
 
 async function sourceFindings({ config, endpoints }: Context): Promise<Finding[]> {
   const opened = await connectPostgres(endpoints.postgres).catch(unreachableFinding);

@@ -5,22 +5,27 @@ import { openCopy } from '../../pipeline/prepare.ts';
 import { resync, type Resync } from '../../pipeline/resync.ts';
 import { confirm } from '../confirm.ts';
 import { openContext } from '../context.ts';
+import { askAndTell } from './tables.ts';
 import { renderJson } from '../print.ts';
 
 /** The command `resync`. */
 export function resyncCommand() {
   return new Command('resync')
     .argument('[table...]', 'schema.table in the source; none: all')
-    .description('Loads tables again at the next start, in place: readers keep what is there until then.')
+    .description(
+      'Loads tables again, while readers keep what is there: those named, each built anew beside its rows; or all, in place, with a new slot if the old one is lost.',
+    )
     .addOption(new Option('--yes', 'do not ask').default(false))
     .addHelpText(
       'after',
-      '\nExamples:\n  millrace resync\n  millrace resync public.clicks --yes\n\nThe pipeline must not run meanwhile.',
+      '\nExamples:\n  millrace resync public.clicks --yes\n  millrace resync\n\nNamed tables: while the pipeline runs, or at its next start. All: the pipeline must not run meanwhile.',
     )
     .action(async (tables, options, command) => {
-      const { config, endpoints, log, signal, json } = await openContext(command);
+      const context = await openContext(command);
+      const { config, endpoints, log, signal, json } = context;
       const what = tables.length === 0 ? 'all tables' : tables.join(', ');
       if (!options.yes) await confirm(`Load ${what} of the copy ${config.database} again?`);
+      if (tables.length > 0) return await askAndTell(context, { action: 'resync', tables, purge: false });
       const urls = { postgresUrl: endpoints.postgres, clickhouseUrl: endpoints.clickhouse };
       const pipeline = { ...config, ...urls, log, signal };
       const copy = openCopy(pipeline);

@@ -1,6 +1,7 @@
 /** `millrace status`: how far the copy is, from any terminal. */
 import { Command } from '@commander-js/extra-typings';
 import { ClickHouse } from '../../destination/client.ts';
+import { isFollowed } from '../../destination/table-state.ts';
 import { SILENT_SECONDS } from '../../pipeline/read-heartbeat.ts';
 import { readStatus, type Status } from '../../pipeline/status.ts';
 import { connectPostgres } from '../../source/connection.ts';
@@ -60,6 +61,7 @@ export function statusText(status: Status, verified: Proof | null = null): strin
   ];
   const rows = status.tables.map((table) => ({
     ...table,
+    phase: table.building && isFollowed(table.phase) ? `rebuilding: ${table.phase}` : table.phase,
     // Without statistics on the source there is no estimate.
     rowsEstimated: table.rowsEstimated === 0 ? null : table.rowsEstimated,
     chunks: `${thousands(table.chunksDone)}/${thousands(table.chunksTotal)}`,
