@@ -104,7 +104,7 @@ test('GIVEN a table that is built anew WHEN it is truncated, and filled again, m
 
 test(
   'GIVEN a table that is built anew WHEN the process dies at each step THEN readers have rows all the time, and it is exact',
-  { timeout: 300_000 },
+  { timeout: 600_000 },
   async () => {
     await using pg = await temporaryPostgres();
     await using ch = await temporaryClickHouse();

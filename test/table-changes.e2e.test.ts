@@ -46,53 +46,57 @@ test('GIVEN tables that cannot be copied WHEN the pipeline starts THEN they alon
   await expectEqual(pg, ch, 'a', 'b', 'quick');
 });
 
-test('GIVEN a running pipeline WHEN a table is paused, resumed, dropped, added THEN readers keep its rows, and it is exact whenever it is live', async () => {
-  await using pg = await temporaryPostgres();
-  await using ch = await temporaryClickHouse();
-  await pg.client.query(TABLES);
-  await using pipeline = startPipeline(pg, ch);
-  await pipeline.caughtUp();
-  await using reader = startReader(ch, 'a', 150);
-  expect(await ask(pg, ch, 'pause', ['public.a'])).toMatchObject({ status: 'done' });
-  await pg.client.query(
-    'UPDATE a SET n = 0; DELETE FROM a WHERE id = 5; INSERT INTO a VALUES (900, 1); UPDATE b SET t = t || 1',
-  );
-  await pipeline.caughtUp();
-  expect(await tableState(pg, ch, 'public.a')).toMatchObject({
-    phase: 'paused',
-    reason: expect.stringContaining('millrace resume public.a') as string,
-  });
-  const [old] = await ch.client.rows(`SELECT count() AS rows, sum(n) AS total FROM ${ch.database}.a_current`);
-  expect(old).toEqual({ rows: '200', total: '20100' });
-  await expectEqual(pg, ch, 'b');
-  expect(await ask(pg, ch, 'resume', ['public.b'])).toMatchObject({
-    status: 'refused',
-    answer: expect.stringContaining('not paused') as string,
-  });
-  expect(await ask(pg, ch, 'pause', ['public.nowhere'])).toMatchObject({ status: 'refused' });
-  expect(await ask(pg, ch, 'resume', ['public.a'])).toMatchObject({ status: 'done' });
-  await pg.client.query('UPDATE a SET n = 7 WHERE id < 50');
-  await pipeline.caughtUp();
-  await expectEqual(pg, ch, 'a', 'b');
-  expect(await ask(pg, ch, 'drop', ['public.a'])).toMatchObject({ status: 'done' });
-  await pg.client.query('UPDATE a SET n = 8 WHERE id < 60; DELETE FROM a WHERE id = 7');
-  await pipeline.caughtUp();
-  const published = await pg.client.query('SELECT tablename FROM pg_publication_tables');
-  expect(published.rows).toEqual([{ tablename: 'b' }]);
-  expect((await tableState(pg, ch, 'public.a')).phase).toBe('excluded');
-  expect(await ask(pg, ch, 'add', ['public.a'])).toMatchObject({ status: 'done' });
-  await pipeline.caughtUp();
-  await expectEqual(pg, ch, 'a', 'b');
-  expect(reader.complaints()).toEqual([]);
-  expect(await ask(pg, ch, 'drop', ['public.a'], true)).toMatchObject({ status: 'done' });
-  const left = await ch.client.rows(
-    `SELECT name FROM system.tables WHERE database IN ({database:String}, {internal:String}) AND match(name, '^a(_|$)')`,
-    {
-      params: { database: ch.database, internal: ch.internal },
-    },
-  );
-  expect(left).toEqual([]);
-});
+test(
+  'GIVEN a running pipeline WHEN a table is paused, resumed, dropped, added THEN readers keep its rows, and it is exact whenever it is live',
+  { timeout: 240_000 },
+  async () => {
+    await using pg = await temporaryPostgres();
+    await using ch = await temporaryClickHouse();
+    await pg.client.query(TABLES);
+    await using pipeline = startPipeline(pg, ch);
+    await pipeline.caughtUp();
+    await using reader = startReader(ch, 'a', 150);
+    expect(await ask(pg, ch, 'pause', ['public.a'])).toMatchObject({ status: 'done' });
+    await pg.client.query(
+      'UPDATE a SET n = 0; DELETE FROM a WHERE id = 5; INSERT INTO a VALUES (900, 1); UPDATE b SET t = t || 1',
+    );
+    await pipeline.caughtUp();
+    expect(await tableState(pg, ch, 'public.a')).toMatchObject({
+      phase: 'paused',
+      reason: expect.stringContaining('millrace resume public.a') as string,
+    });
+    const [old] = await ch.client.rows(`SELECT count() AS rows, sum(n) AS total FROM ${ch.database}.a_current`);
+    expect(old).toEqual({ rows: '200', total: '20100' });
+    await expectEqual(pg, ch, 'b');
+    expect(await ask(pg, ch, 'resume', ['public.b'])).toMatchObject({
+      status: 'refused',
+      answer: expect.stringContaining('not paused') as string,
+    });
+    expect(await ask(pg, ch, 'pause', ['public.nowhere'])).toMatchObject({ status: 'refused' });
+    expect(await ask(pg, ch, 'resume', ['public.a'])).toMatchObject({ status: 'done' });
+    await pg.client.query('UPDATE a SET n = 7 WHERE id < 50');
+    await pipeline.caughtUp();
+    await expectEqual(pg, ch, 'a', 'b');
+    expect(await ask(pg, ch, 'drop', ['public.a'])).toMatchObject({ status: 'done' });
+    await pg.client.query('UPDATE a SET n = 8 WHERE id < 60; DELETE FROM a WHERE id = 7');
+    await pipeline.caughtUp();
+    const published = await pg.client.query('SELECT tablename FROM pg_publication_tables');
+    expect(published.rows).toEqual([{ tablename: 'b' }]);
+    expect((await tableState(pg, ch, 'public.a')).phase).toBe('excluded');
+    expect(await ask(pg, ch, 'add', ['public.a'])).toMatchObject({ status: 'done' });
+    await pipeline.caughtUp();
+    await expectEqual(pg, ch, 'a', 'b');
+    expect(reader.complaints()).toEqual([]);
+    expect(await ask(pg, ch, 'drop', ['public.a'], true)).toMatchObject({ status: 'done' });
+    const left = await ch.client.rows(
+      `SELECT name FROM system.tables WHERE database IN ({database:String}, {internal:String}) AND match(name, '^a(_|$)')`,
+      {
+        params: { database: ch.database, internal: ch.internal },
+      },
+    );
+    expect(left).toEqual([]);
+  },
+);
 
 test('GIVEN patterns that leave a table out, and no pipeline WHEN it is added THEN the next start loads it, and it stays across restarts', async () => {
   await using pg = await temporaryPostgres();

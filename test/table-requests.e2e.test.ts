@@ -11,31 +11,35 @@ import { presentWriter } from './support/plant.ts';
 import { PipelineProcess } from './support/process.ts';
 import { tableStates } from './support/tables.ts';
 
-test('GIVEN a running pipeline WHEN commands are typed THEN they are served, told in status and check, and refused with a reason', async () => {
-  await using pg = await temporaryPostgres();
-  await using ch = await temporaryClickHouse();
-  await pg.client.query(
-    `CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); INSERT INTO a VALUES (1); INSERT INTO b VALUES (1)`,
-  );
-  await using pipeline = startPipeline(pg, ch);
-  await pipeline.caughtUp();
-  const paused = await millrace(['pause', 'public.a', '--json'], pg, ch);
-  expect(JSON.parse(paused.stdout)).toMatchObject({ action: 'pause', tables: ['public.a'], status: 'done' });
-  const check = await millrace(['check'], pg, ch);
-  expect(check.stdout).toContain('millrace resume public.a');
-  const status = await millrace(['status'], pg, ch);
-  expect(status.stdout).toMatch(/public\.a +paused/);
-  const refused = await millrace(['resume', 'public.b'], pg, ch);
-  expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringContaining('public.b is live, not paused')]);
-  expect((await millrace(['resume', 'public.a'], pg, ch)).stdout).toContain('is built anew');
-  expect((await millrace(['resync', 'public.b', '--yes'], pg, ch)).stdout).toContain('is built anew');
-  await pipeline.caughtUp();
-  for (const table of ['a', 'b']) expect(await tableDifferences(pg, ch, table)).toEqual([]);
-  expect((await millrace(['drop', 'public.b', '--purge'], pg, ch)).stderr).toContain('--yes');
-  await pipeline.stop();
-  const noted = await millrace(['drop', 'public.b', '--purge', '--yes'], pg, ch);
-  expect(noted.stdout).toContain('done at its next start');
-});
+test(
+  'GIVEN a running pipeline WHEN commands are typed THEN they are served, told in status and check, and refused with a reason',
+  { timeout: 240_000 },
+  async () => {
+    await using pg = await temporaryPostgres();
+    await using ch = await temporaryClickHouse();
+    await pg.client.query(
+      `CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); INSERT INTO a VALUES (1); INSERT INTO b VALUES (1)`,
+    );
+    await using pipeline = startPipeline(pg, ch);
+    await pipeline.caughtUp();
+    const paused = await millrace(['pause', 'public.a', '--json'], pg, ch);
+    expect(JSON.parse(paused.stdout)).toMatchObject({ action: 'pause', tables: ['public.a'], status: 'done' });
+    const check = await millrace(['check'], pg, ch);
+    expect(check.stdout).toContain('millrace resume public.a');
+    const status = await millrace(['status'], pg, ch);
+    expect(status.stdout).toMatch(/public\.a +paused/);
+    const refused = await millrace(['resume', 'public.b'], pg, ch);
+    expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringContaining('public.b is live, not paused')]);
+    expect((await millrace(['resume', 'public.a'], pg, ch)).stdout).toContain('is built anew');
+    expect((await millrace(['resync', 'public.b', '--yes'], pg, ch)).stdout).toContain('is built anew');
+    await pipeline.caughtUp();
+    for (const table of ['a', 'b']) expect(await tableDifferences(pg, ch, table)).toEqual([]);
+    expect((await millrace(['drop', 'public.b', '--purge'], pg, ch)).stderr).toContain('--yes');
+    await pipeline.stop();
+    const noted = await millrace(['drop', 'public.b', '--purge', '--yes'], pg, ch);
+    expect(noted.stdout).toContain('done at its next start');
+  },
+);
 
 test('GIVEN the ad schema WHEN a table of it is paused, resumed and resynced while others stream THEN mirrors, history and rollup are exact', async () => {
   await using pg = await temporaryAdSource();
@@ -63,7 +67,7 @@ const CHANGES = `BEGIN; UPDATE one SET n = n + 1; DELETE FROM one WHERE id % 17 
 
 test(
   'GIVEN tables that exchange their names WHEN the process dies at each step THEN each is followed by what it is',
-  { timeout: 300_000 },
+  { timeout: 600_000 },
   async () => {
     await using pg = await temporaryPostgres();
     await using ch = await temporaryClickHouse();
@@ -99,21 +103,25 @@ test(
   },
 );
 
-test('GIVEN a request to build a table anew WHEN the process dies as it has stored it THEN it is served', async () => {
-  await using pg = await temporaryPostgres();
-  await using ch = await temporaryClickHouse();
-  await pg.client.query(
-    `CREATE TABLE one (id int PRIMARY KEY, n int); INSERT INTO one SELECT i, i FROM generate_series(1, 300) i`,
-  );
-  await using pipeline = new PipelineProcess(pg, ch);
-  await pipeline.caughtUp({ plain: true });
-  await pipeline.end('SIGTERM');
-  expect(await ask(pg, ch, 'resync', ['public.one'])).toMatchObject({ status: 'asked' });
-  pipeline.start('tables-lined-up');
-  await pipeline.died();
-  expect(pipeline.ending).toBe('SIGKILL');
-  await pg.client.query('UPDATE one SET n = 0; DELETE FROM one WHERE id = 7');
-  await pipeline.caughtUp({ plain: true });
-  expect(await tableDifferences(pg, ch, 'one')).toEqual([]);
-  expect((await tableStates(pg, ch)).get('public.one')?.generation).toBeGreaterThan(1);
-});
+test(
+  'GIVEN a request to build a table anew WHEN the process dies as it has stored it THEN it is served',
+  { timeout: 240_000 },
+  async () => {
+    await using pg = await temporaryPostgres();
+    await using ch = await temporaryClickHouse();
+    await pg.client.query(
+      `CREATE TABLE one (id int PRIMARY KEY, n int); INSERT INTO one SELECT i, i FROM generate_series(1, 300) i`,
+    );
+    await using pipeline = new PipelineProcess(pg, ch);
+    await pipeline.caughtUp({ plain: true });
+    await pipeline.end('SIGTERM');
+    expect(await ask(pg, ch, 'resync', ['public.one'])).toMatchObject({ status: 'asked' });
+    pipeline.start('tables-lined-up');
+    await pipeline.died();
+    expect(pipeline.ending).toBe('SIGKILL');
+    await pg.client.query('UPDATE one SET n = 0; DELETE FROM one WHERE id = 7');
+    await pipeline.caughtUp({ plain: true });
+    expect(await tableDifferences(pg, ch, 'one')).toEqual([]);
+    expect((await tableStates(pg, ch)).get('public.one')?.generation).toBeGreaterThan(1);
+  },
+);
