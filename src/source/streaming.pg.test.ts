@@ -125,9 +125,9 @@ function firstDifference<T>(told: readonly T[], wanted: readonly T[]) {
 }
 
 const SMALL = 'logical_decoding_work_mem=64kB';
-/** Streams every transaction: PostgreSQL 16 has it under another name, older ones stream large transactions alone. */
+/** Streams every transaction; before PostgreSQL 16 large ones alone can be. */
 const MAJOR = await postgresMajor();
-const IMMEDIATE = `${MAJOR === 16 ? 'logical_replication_mode' : 'debug_logical_replication_streaming'}=immediate`;
+const IMMEDIATE = 'debug_logical_replication_streaming=immediate';
 const SETTINGS = MAJOR >= 16 ? [SMALL, IMMEDIATE] : [SMALL];
 /** Rows that make a transaction exceed 64 kB. */
 const bulk = (from: number, table = 'item'): string =>
