@@ -76,6 +76,7 @@ async function pipeline(job: PipelineJob): Promise<void> {
     spoolDir: OPTIONS.spoolDir.default,
     spoolMaxBytes: OPTIONS.spoolMaxBytes.default,
     minFlushIntervalMs: OPTIONS.minFlushIntervalMs.default,
+    catalogPollMs: OPTIONS.catalogPollMs.default,
     walBudget: OPTIONS.walBudget.default,
     walBudgetAction: OPTIONS.walBudgetAction.default,
     ...job,

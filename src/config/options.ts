@@ -256,6 +256,12 @@ export const OPTIONS = {
     default: 10,
     text: 'Least time between two batches, in milliseconds: bounds the inserts per second.',
   },
+  catalogPollMs: {
+    group: 'Tuning',
+    kind: { type: 'integer', min: 100, max: 3_600_000 },
+    default: 5_000,
+    text: 'How often the catalogue is asked whether a table was altered, in milliseconds. One that is changed afterwards is noticed at once.',
+  },
   embeddedPostgresPort: {
     group: 'Embedded engines',
     kind: { type: 'integer', min: 1, max: 65_535 },

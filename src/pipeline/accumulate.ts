@@ -23,9 +23,14 @@ import { Barrier } from './barrier.ts';
 import { Batch, type TableBatchPool, type Work } from './batch.ts';
 import type { TableLayout } from './layout.ts';
 import type { KnownLeaves } from './partitions.ts';
+import type { PastReading, Readings } from './past-reading.ts';
 import type { BatchMode, TableBatch } from './table-batch.ts';
 import { VersionOrder } from './version-order.ts';
 
+/** Cut batches that may wait while one is being applied; then the stream pauses. */
+const MAX_QUEUED = 2;
+/** While a request holds the loop, so many times the bytes of a batch may wait: behind them lies what it waits for. */
+const HELD_BATCHES = 4;
 /** How often the bytes of the open batch are counted: every so many changes. */
 const SIZE_CHECK_CHANGES = 512;
 
@@ -49,6 +54,10 @@ export interface AccumulatorOptions {
   readonly onStrangeLeaf: (root: TableLayout, oid: number) => void;
   /** Told of what the source deletes of a table whose copy keeps everything. */
   readonly onKept: (layout: TableLayout, what: 'DELETE' | 'TRUNCATE') => void;
+  /** How to read what the stream announces. */
+  readonly readings: Readings;
+  /** A table of whose changes it cannot be told which column is which: it is left out from here on, and built anew. */
+  readonly rebuild: (layout: TableLayout, why: string) => void;
   /** The tables are no more what this session was prepared for: called once, behind the last change that is taken. */
   readonly reconfigure: (why: string) => void;
 }
@@ -64,8 +73,9 @@ export class Accumulator implements ChangeSink {
 
   readonly #options: AccumulatorOptions;
   readonly #quarantined = new Set<number>();
-  /** Shapes that were announced among changes that are left out: they hold for what follows too. */
+  /** Relations announced and not yet read: that waits for the first change that is taken. */
   readonly #announced = new Map<number, RelationMessage>();
+  readonly #past = new Map<number, PastReading>();
   readonly #versions: VersionOrder;
   readonly #ordinals = new Map<number, { next: number }>();
   #commitPosition: WalPosition = { hi: 0, lo: 0 };
@@ -118,6 +128,12 @@ export class Accumulator implements ChangeSink {
     this.peakBytes = Math.max(this.peakBytes, this.byteLength);
   }
 
+  /** True when enough waits to be applied: then nothing more is read. */
+  get isFull(): boolean {
+    if (!this.queue.some(({ kind }) => kind === 'barrier')) return this.queue.length >= MAX_QUEUED;
+    return this.byteLength > HELD_BATCHES * this.#options.maxBytes;
+  }
+
   /** True when something waits to be cut or applied. */
   get hasWork(): boolean {
     return this.queue.length > 0 || !this.#batch.isEmpty;
@@ -156,6 +172,13 @@ export class Accumulator implements ChangeSink {
     this.#options.reconfigure(why);
   }
 
+  /** Gives up all that was taken and not applied, and asks for another session: that one takes it again. */
+  discard(why: string): void {
+    this.end(why);
+    // Requests come again too: their messages lie in transactions that do.
+    this.queue.length = 0;
+  }
+
   begin(transaction: TransactionStart): void {
     this.#transaction = transaction;
     this.#lastRelation = -1;
@@ -188,19 +211,14 @@ export class Accumulator implements ChangeSink {
   }
 
   relation(relation: RelationMessage): void {
-    const layout = this.#options.layouts.get(relation.oid);
     const root = this.#options.leaves.strangerOf(relation.oid);
     if (root !== null && !this.#hasEnded) {
       this.#options.onStrangeLeaf(root, relation.oid);
       this.end(`${tableLabel(root.table)} has a partition that was not there before`);
     }
-    if (layout === undefined || this.#quarantined.has(relation.oid)) return;
-    if (this.#isSeenByLoad(layout)) return void this.#announced.set(relation.oid, relation);
-    this.#announced.delete(relation.oid);
-    const difference = relationDifference(layout, relation);
-    if (difference === null) return;
-    const label = tableLabel(layout.table);
-    this.#giveUp(layout, new AppError('TABLE_QUARANTINED', `${label} has changed its shape: ${difference}`));
+    // Also within what is skipped: PostgreSQL announces a table once, until it changes.
+    if (this.#options.layouts.has(relation.oid)) this.#announced.set(relation.oid, relation);
+    this.#lastRelation = -1;
   }
 
   insert(oid: number, position: WalPosition, bytes: Buffer, newTuple: number): void {
@@ -276,20 +294,35 @@ export class Accumulator implements ChangeSink {
     if (oid === this.#lastRelation) return this.#lastTable;
     const layout = this.#options.layouts.get(oid);
     if (layout === undefined || this.#quarantined.has(oid) || this.#isSeenByLoad(layout)) return null;
-    const announced = this.#announced.get(oid);
-    if (announced !== undefined) {
-      this.relation(announced);
-      if (this.#quarantined.has(oid)) return null;
-    }
+    const relation = this.#announced.get(oid);
+    if (relation !== undefined && !this.#read(layout, relation)) return null;
     let table = this.#batch.tables.get(oid);
     if (table === undefined) {
       table = this.#options.pool.take(layout, this.#batch.mode);
       this.#batch.tables.set(oid, table);
     }
     if (isKeyless(layout.table)) table.ordinals = this.#ordinalsOf(oid);
+    table.reading = this.#past.get(oid) ?? null;
     this.#lastRelation = oid;
     this.#lastTable = table;
     return table;
+  }
+
+  /** Finds out how the changes of a relation are read; false when they are not taken. */
+  #read(layout: TableLayout, relation: RelationMessage): boolean {
+    if (this.#transaction === null) return false;
+    const reading = this.#options.readings.of(layout, relation, this.#transaction);
+    if (reading.kind === 'newer') this.end(`${tableLabel(layout.table)} has other columns`);
+    if (reading.kind === 'unknown') {
+      this.exclude(relation.oid);
+      this.#options.rebuild(layout, reading.why);
+    }
+    if (reading.kind === 'newer' || reading.kind === 'unknown') return false;
+    this.#announced.delete(relation.oid);
+    this.#past.delete(relation.oid);
+    if (reading.kind === 'past') this.#past.set(relation.oid, reading.reading);
+    else if (!reading.isProved) this.#batch.unproved.add(relation.oid);
+    return true;
   }
 
   /** Counts the changes of a table without a key in the open transaction, across its pieces. */
@@ -330,27 +363,4 @@ export class Accumulator implements ChangeSink {
     this.exclude(layout.table.oid);
     this.#options.quarantine(layout, error);
   }
-}
-
-/** Which columns came and went, in words. */
-export function changedColumns(added: readonly { name: string }[], gone: readonly { name: string }[]): string {
-  const list = (columns: readonly { name: string }[]): string => columns.map(({ name }) => `“${name}”`).join(', ');
-  const parts = [added.length > 0 ? `new: ${list(added)}` : '', gone.length > 0 ? `gone: ${list(gone)}` : ''];
-  return parts.filter((part) => part !== '').join('; ');
-}
-
-/** What is different between the catalogue's table and what the stream announces; null when nothing. */
-function relationDifference(layout: TableLayout, relation: RelationMessage): string | null {
-  const { columns } = layout.table;
-  const added = relation.columns.filter(({ name }) => !columns.some((column) => column.name === name));
-  const gone = columns.filter(({ name }) => !relation.columns.some((column) => column.name === name));
-  if (added.length + gone.length > 0) return changedColumns(added, gone);
-  for (const [i, found] of relation.columns.entries()) {
-    const expected = columns[i];
-    if (expected === undefined || expected.name !== found.name)
-      return `column “${found.name}” where “${expected?.name}” was`;
-    if (expected.typeOid !== found.typeOid || expected.typeMod !== found.typeMod)
-      return `column “${found.name}” has another type`;
-  }
-  return null;
 }

@@ -13,6 +13,8 @@ export class Batch {
   readonly kind = 'batch';
   readonly mode: BatchMode;
   readonly tables = new Map<number, TableBatch>();
+  /** Tables (by oid) whose columns are to be looked at again before this is applied: see past-reading.ts. */
+  readonly unproved = new Set<number>();
   /** Id of the last transaction in it, 32 bits. */
   xid = 0;
   /** Commit position of the last transaction in it, also when that one is not complete. */

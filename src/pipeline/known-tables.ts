@@ -9,7 +9,6 @@ import { newTableState, type TableState } from '../destination/table-state.ts';
 import { isAdName, isAdTable } from '../model/roles.ts';
 import { OWN_COLUMNS } from '../model/own-columns.ts';
 import { isKeyless, type SourceTable, tableLabel } from '../model/table.ts';
-import { changedColumns } from './accumulate.ts';
 import type { Copy } from './copy.ts';
 import type { TableLayout } from './layout.ts';
 
@@ -90,4 +89,11 @@ function plainNames(key: string): string {
 export function quarantinedState(table: SourceTable, state: TableState | undefined, fault: string): TableState {
   const reason = `${tableLabel(table)} has changed its shape: ${fault}`;
   return { ...(state ?? newTableState(table)), phase: 'quarantined', reason };
+}
+
+/** Which columns came and went, in words. */
+function changedColumns(added: readonly { name: string }[], gone: readonly { name: string }[]): string {
+  const list = (columns: readonly { name: string }[]): string => columns.map(({ name }) => `“${name}”`).join(', ');
+  const parts = [added.length > 0 ? `new: ${list(added)}` : '', gone.length > 0 ? `gone: ${list(gone)}` : ''];
+  return parts.filter((part) => part !== '').join('; ');
 }

@@ -26,6 +26,7 @@ export interface PipelineOptions extends Pick<
   | 'spoolDir'
   | 'spoolMaxBytes'
   | 'minFlushIntervalMs'
+  | 'catalogPollMs'
   | 'walBudget'
   | 'walBudgetAction'
 > {

@@ -4,7 +4,6 @@
  * what is found is decided in recovery.ts.
  */
 import type pg from 'pg';
-import { copiedTables } from '../config/table-rules.ts';
 import { codecFor } from '../codec/codecs.ts';
 import { type Checkpoint, CheckpointStore, CLEAN } from '../destination/checkpoint.ts';
 import { ClickHouse } from '../destination/client.ts';
@@ -12,12 +11,11 @@ import { createTableStatements, type Names, tableNames } from '../destination/dd
 import { findMirrors, mirrorComment } from '../destination/mirrors.ts';
 import { Fence, fenceTables } from '../destination/fence.ts';
 import { migrateClickHouse } from '../destination/schema.ts';
-import { isFollowed, newTableState, type TableState, TableStateStore } from '../destination/table-state.ts';
+import { isFollowed, type TableState, TableStateStore } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
 import { type Lsn, NO_LSN } from '../model/lsn.ts';
 import { hasHistory, isAdSchema, roleOf } from '../model/roles.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
-import { readCatalog } from '../source/catalog.ts';
 import { connectPostgres, endConnection, pgRows } from '../source/connection.ts';
 import type { Journal } from '../source/journal.ts';
 import { withoutFilterFaults } from '../source/row-filter.ts';
@@ -37,11 +35,13 @@ import {
 import { failPoint } from './fail-points.ts';
 import { addedTables, type KnownTables, quarantinedState, readKnownTables, shapeFault } from './known-tables.ts';
 import { lineUp } from './line-up.ts';
+import { type Look, lookAtSource, withPublication } from './look.ts';
 import { NOTHING_YET, type PipelineOptions } from './options.ts';
 import { bringPartitionsIntoLine } from './partitions.ts';
 import { publish } from './publish.ts';
 import { decide, type Decision } from './recovery.ts';
 import { endBuild, settleBuild } from './rebuild.ts';
+import { lookedAt, reshape } from './reshape.ts';
 import { bringRulesIntoLine } from './rules-in-line.ts';
 import { isInPlace, type TableLayout } from './layout.ts';
 
@@ -59,6 +59,8 @@ export interface Prepared extends AsyncDisposable {
   readonly start: Extract<Decision, { kind: 'continue' }>;
   /** Timeline of the source. */
   readonly sourceTimeline: number;
+  /** The catalogue as the session is prepared for it. */
+  readonly look: Look;
 }
 
 /** Opens the connection to the copy. The caller disposes of its `clickhouse`. @param signal Ends every statement; default: the stop. */
@@ -107,9 +109,10 @@ async function prepareOn(
   const isFirstSession = copy.fence.epoch === 0n;
   const ticket = await lockStart(client, options.slot);
   const before = await readKnownTables(copy);
-  const read = await readCatalog(client, { ...copiedTables(options), also: addedTables(before) });
-  const catalog = await withoutFilterFaults(client, read);
+  const read = await lookAtSource(client, options, addedTables(before));
+  const catalog = await withoutFilterFaults(client, read.catalog);
   const { tables } = catalog;
+  const seen: Look = { ...read, catalog, tables };
   const isKnownToFollow = (table: SourceTable): boolean =>
     isFollowed(before.states.get(tableLabel(table))?.phase ?? 'waiting');
   const { layouts: found, adSchema } = layoutsOf(tables.filter(isKnownToFollow), before);
@@ -131,12 +134,15 @@ async function prepareOn(
   const followed = tables.filter((table) => isFollowed(linedUp.states.get(tableLabel(table))?.phase ?? 'waiting'));
   const ruled = await bringRulesIntoLine(client, copy, { followed, adSchema, states: linedUp.states, options });
   const kept = followed.filter((table) => isFollowed(ruled.get(tableLabel(table))?.phase ?? 'waiting'));
-  const settling = { ...linedUp, states: ruled };
+  const seenAs = { look: seen, states: ruled, adSchema, lsn };
+  const reshaped = await reshape(copy, layoutsOf(kept, { ...linedUp, states: ruled }).layouts, seenAs);
+  const settling = { ...linedUp, states: reshaped };
   const states = await settleBuilds(copy, layoutsOf(kept, settling).layouts, { known: settling, lsn });
   const { layouts } = layoutsOf(kept, { ...known, states });
-  await makeTables(copy, layouts, { isFirst: known.checkpoint === null, adSchema });
+  await makeTables(copy, layouts, { adSchema, look: seen, checkpoint: known.checkpoint });
   failPoint('tables-made');
   await publish(client, copy, { publication, tables, log });
+  const look = await withPublication(seen, client, publication);
   failPoint('publication-made');
   const reached = (await copy.checkpoint.read()) ?? (await firstCheckpoint(client, copy, { side, options }));
   const { checkpoint, states: latest } = await partitionsInLine(client, copy, {
@@ -155,6 +161,7 @@ async function prepareOn(
     adSchema,
     journal,
     start,
+    look,
     sourceTimeline: side.source.timeline,
   };
 }
@@ -276,7 +283,7 @@ async function settleBuilds(
 export async function makeTables(
   copy: Copy,
   layouts: readonly TableLayout[],
-  start: { isFirst: boolean; adSchema: boolean },
+  start: { readonly adSchema: boolean; readonly look: Look; readonly checkpoint: Checkpoint | null },
 ): Promise<void> {
   const states = await copy.tables.readTables();
   await fenceTables(copy.clickhouse, copy.names, layouts.flatMap(writtenTables));
@@ -284,15 +291,18 @@ export async function makeTables(
     const state = states.get(tableLabel(layout.table));
     if (layout.building) continue;
     const fault = await shapeFault(copy, layout, start.adSchema);
-    if (fault !== null && start.isFirst) {
+    if (fault !== null && start.checkpoint === null) {
       throw new AppError(
         'NOT_EMPTY',
         `${tableNames(copy.names, layout.table.target).mirror} is there already with other columns (${fault})`,
       );
     }
     if (fault === null) await createMirror(copy, layout, state?.build ?? NO_LSN);
-    if (fault !== null) await copy.tables.writeTable(quarantinedState(layout.table, state, fault));
-    else if (state === undefined) await copy.tables.writeTable(newTableState(layout.table));
+    const next =
+      fault === null
+        ? lookedAt(layout, state, { look: start.look, appliedLsn: start.checkpoint?.appliedLsn ?? NO_LSN })
+        : quarantinedState(layout.table, state, fault);
+    if (next !== state) await copy.tables.writeTable(next);
   }
 }
 

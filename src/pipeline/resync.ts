@@ -9,14 +9,12 @@
  * be. Rows that are neither loaded again nor streamed get tombstones when the table is consistent (ghosts.ts).
  */
 import type pg from 'pg';
-import { copiedTables } from '../config/table-rules.ts';
 import { CLEAN, type Checkpoint } from '../destination/checkpoint.ts';
 import { chIdent } from '../model/quote.ts';
 import { migrateClickHouse } from '../destination/schema.ts';
 import { newTableState } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
 import { tableLabel } from '../model/table.ts';
-import { readCatalog } from '../source/catalog.ts';
 import { connectPostgres } from '../source/connection.ts';
 import { currentLsn } from '../source/slot.ts';
 import { lockStart } from '../source/start-lock.ts';
@@ -24,6 +22,7 @@ import { findJournal } from './away.ts';
 import type { Copy } from './copy.ts';
 import { checkpointFacts, gatherCopy, gatherSource, journalFacts, sourceFacts, type SourceSide } from './facts.ts';
 import { addedTables, readKnownTables } from './known-tables.ts';
+import { lookAtSource } from './look.ts';
 import type { PipelineOptions } from './options.ts';
 import { layoutsOf, makeSlot, makeTables, writtenTables } from './prepare.ts';
 import { requestRebuild } from './rebuild.ts';
@@ -66,7 +65,8 @@ async function resyncOn(
 ): Promise<Resync> {
   const ticket = await lockStart(client, options.slot);
   const before = await readKnownTables(copy);
-  const { tables } = await readCatalog(client, { ...copiedTables(options), also: addedTables(before) });
+  const look = await lookAtSource(client, options, addedTables(before));
+  const { tables } = look;
   const { layouts, adSchema } = layoutsOf(tables, before);
   const side = await gatherSource(client, options, ticket);
   const facts = await gatherCopy(copy, layouts, { ...before, withVersions: true });
@@ -77,7 +77,7 @@ async function resyncOn(
   const chosen = chosenTables(layouts, wanted, decision);
   await migrateClickHouse(copy.clickhouse, copy.names, { adSchema, url: options.clickhouseUrl, again: true });
   await copy.fence.raise(ticket, checkpoint?.epoch ?? 0n);
-  await makeTables(copy, layouts, { isFirst: false, adSchema });
+  await makeTables(copy, layouts, { adSchema, look, checkpoint });
   const latest = await copy.checkpoint.read();
   if (latest === null) throw new AppError('USAGE', 'there is no copy yet: start it with `millrace run`');
   if (decision.kind === 'continue') return await rebuild(client, copy, chosen, latest);
@@ -155,6 +155,7 @@ async function writeStates(copy: Copy, chosen: readonly TableLayout[], next: Che
     await copy.tables.writeTable({
       ...newTableState(table),
       ...base,
+      shape: known.shape,
       generation: known.generation + 1,
       build: known.build,
       chosen: known.chosen,

@@ -25,3 +25,8 @@ export function columnAt(columns: readonly (ColumnBuffer | undefined)[], i: numb
   if (column === undefined) throw new AppError('INTERNAL', `column ${i} was not read`);
   return column;
 }
+
+/** True when the column can hold NULL. */
+export function isNullable(column: ColumnBuffer): boolean {
+  return column.clickhouseType.startsWith('Nullable(');
+}

@@ -7,7 +7,7 @@
  * Whatever ends it, the next session begins at the checkpoint.
  */
 import type { UnfitPolicy } from '../codec/column.ts';
-import type { Patience } from '../destination/landing.ts';
+import { type Patience, untilDone } from '../destination/landing.ts';
 import { AppError, isAbort } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
 import { tableLabel } from '../model/table.ts';
@@ -15,28 +15,33 @@ import type { ReplicationStream } from '../source/stream.ts';
 import { Accumulator } from './accumulate.ts';
 import { awayForLong, isAway } from './away.ts';
 import type { Applier } from './apply.ts';
-import { isRequest, TableBatchPool, type Work } from './batch.ts';
-import { Controls } from './controls.ts';
+import { type Batch, isRequest, TableBatchPool, type Work } from './batch.ts';
+import type { CatalogWatch } from './catalog-watch.ts';
+import type { Controls } from './controls.ts';
 import { failPoint } from './fail-points.ts';
-import { Loader } from './load.ts';
+import type { Loader } from './load.ts';
 import { Ledger } from './ledger.ts';
 import type { PipelineOptions, PipelineProgress } from './options.ts';
 import { watchPartitions } from './partition-watch.ts';
 import { KnownLeaves } from './partitions.ts';
 import { openPace, type Pace } from './pace.ts';
 import type { Prepared } from './prepare.ts';
-import { Repairer } from './repair.ts';
 import { RetryBoard } from './retry-board.ts';
 import type { TableLayout } from './layout.ts';
 import type { BatchMode } from './table-batch.ts';
-import { openApplier, openSessionStream } from './session-parts.ts';
+import {
+  hasChangedShape,
+  openApplier,
+  openControls,
+  openLoader,
+  openReadings,
+  openSessionStream,
+  openWatch,
+  quarantinedTables,
+} from './session-parts.ts';
 import { rollupsAreDue, sessionProgress } from './session-progress.ts';
 import { Wake } from './wake.ts';
 
-/** Cut batches that may wait while one is being applied; then the stream pauses. */
-const MAX_QUEUED = 2;
-/** While a request holds the loop, so many times the bytes of a batch may wait: behind them lies what it waits for. */
-const HELD_BATCHES = 4;
 /** How often an idle position is stored, ms. */
 const IDLE_STORE_MS = 1_000;
 /** How often the server is asked for its position while something waits for one, ms. */
@@ -61,6 +66,7 @@ export class Session {
   readonly #accumulator: Accumulator;
   readonly #controls: Controls;
   readonly #pace: Pace;
+  readonly #catalog: CatalogWatch;
   /** Positions up to here may have been applied by a session that died; null when nothing is in doubt. */
   #recoverUntil: Lsn | null;
   #stream: ReplicationStream | null = null;
@@ -71,6 +77,8 @@ export class Session {
   #failure: unknown = null;
   /** Why another session is asked for; null while it is not. */
   #reconfigure: string | null = null;
+  /** What is cut and not applied is taken again by the next session. */
+  #hasDiscarded = false;
   /** Aborted when the session is over: whatever still loads or waits ends with it. */
   readonly #end = new AbortController();
   /** Aborts some time after the stop: until then the work in hand may come to its end. */
@@ -81,9 +89,9 @@ export class Session {
   constructor(prepared: Prepared, options: PipelineOptions) {
     this.#prepared = prepared;
     this.#options = options;
-    const { copy, layouts, checkpoint } = prepared;
+    const { copy, checkpoint } = prepared;
     const startDeadline = (): void => void setTimeout(() => this.#deadline.abort(), LAST_WORK_MS).unref();
-    options.signal.addEventListener('abort', startDeadline, { once: true });
+    options.signal.addEventListener('abort', startDeadline, { once: true, signal: this.#end.signal });
     this.#retries = new RetryBoard(options.log, () => this.#onFailures());
     this.#patience = this.#retries.patience(AbortSignal.any([options.signal, this.#end.signal]));
     this.#pace = openPace(prepared, options);
@@ -91,18 +99,10 @@ export class Session {
     const policiesOf = (layout: TableLayout): UnfitPolicy[] => this.#ledger.policiesOf(layout);
     this.#pool = new TableBatchPool(policiesOf);
     this.#recoverUntil = prepared.start.recoverUntil;
-    this.#loader = new Loader({
-      copy,
-      url: options.postgresUrl,
-      layouts,
-      states: prepared.states,
-      connections: options.loadConnections,
-      chunkRows: options.chunkRows,
-      chunkBytes: options.chunkBytes,
+    this.#loader = openLoader(prepared, options, {
       policiesOf,
       patience: this.#patience,
       room: () => this.#pace.room(this.#patience.signal),
-      log: options.log,
       onQuarantine: (layout) => this.#accumulator.exclude(layout.table.oid),
       onBuilt: ({ table }) => this.#accumulator.end(`${tableLabel(table)} was built anew and takes its place`),
     });
@@ -112,36 +112,31 @@ export class Session {
       patience: { ...this.#patience, signal: AbortSignal.any([this.#end.signal, this.#deadline.signal]) },
     });
     this.#accumulator = new Accumulator({
-      layouts: new Map(layouts.map((layout) => [layout.table.oid, layout])),
+      layouts: new Map(prepared.layouts.map((layout) => [layout.table.oid, layout])),
       pool: this.#pool,
       startLsn: checkpoint.appliedLsn,
       commitLsn: checkpoint.commitLsn,
       mode: prepared.start.mode,
       maxBytes: options.batchMaxBytes,
       quarantine: (layout, error) => this.#quarantine(layout, error),
-      leaves: new KnownLeaves(layouts, prepared.states),
+      leaves: new KnownLeaves(prepared.layouts, prepared.states),
       onStrangeLeaf: ({ table }, oid) => this.#store(this.#loader.noteLeaf(table, oid)),
       onKept: (layout, what) => this.#ledger.countKept(layout, what),
+      readings: openReadings(prepared),
+      rebuild: (layout, why) => this.#quarantine(layout, hasChangedShape(layout, why)),
       reconfigure: (why) => this.#onReconfigure(why),
     });
-    for (const layout of layouts) {
-      if (prepared.states.get(tableLabel(layout.table))?.phase === 'quarantined')
-        this.#accumulator.exclude(layout.table.oid);
-    }
-    this.#controls = this.#openControls(policiesOf);
-  }
-
-  #openControls(policiesOf: (layout: TableLayout) => UnfitPolicy[]): Controls {
-    const { copy, layouts } = this.#prepared;
-    const { postgresUrl: url, log } = this.#options;
-    return new Controls({
-      copy,
+    for (const { oid } of quarantinedTables(prepared)) this.#accumulator.exclude(oid);
+    this.#controls = openControls(prepared, options, {
       applier: this.#applier,
-      repairer: new Repairer({ copy, url, layouts, pool: this.#pool, policiesOf, signal: this.#patience.signal }),
-      log,
-      liveTables: () => layouts.filter(({ table }) => this.#loader.isLive(tableLabel(table))),
+      loader: this.#loader,
+      pool: this.#pool,
+      policiesOf,
+      signal: this.#patience.signal,
       unready: () => (this.#recoverUntil !== null ? 'the copy recovers from a crash' : ''),
     });
+    const onChange = (why: string): void => this.#accumulator.end(why);
+    this.#catalog = openWatch(prepared, options, { signal: this.#patience.signal, onChange });
   }
 
   /** Opens the stream. Nothing was written to the copy before: the slot is the lock. */
@@ -177,6 +172,7 @@ export class Session {
       this.#end.abort();
       await stream.close();
       await loading;
+      await this.#catalog.close();
     }
   }
 
@@ -200,11 +196,12 @@ export class Session {
   /** What no change in the stream tells. */
   async #watch(): Promise<void> {
     const onChange = (why: string): void => this.#accumulator.end(why);
-    try {
-      await watchPartitions(this.#prepared, { url: this.#options.postgresUrl, patience: this.#patience, onChange });
-    } catch (error) {
-      this.#fail(error);
-    }
+    const partitions = watchPartitions(this.#prepared, {
+      url: this.#options.postgresUrl,
+      patience: this.#patience,
+      onChange,
+    });
+    await Promise.all([this.#catalog.run(), partitions]).catch((error: unknown) => this.#fail(error));
   }
 
   /** The loop. Everything that writes to the copy happens here, one thing after the other. */
@@ -241,7 +238,7 @@ export class Session {
     else await this.#apply(work);
     await this.#transitions();
     this.#confirm(stream);
-    if (stream.isPaused && !this.#isFull) stream.resume();
+    if (stream.isPaused && !this.#accumulator.isFull) stream.resume();
     this.#report();
   }
 
@@ -269,12 +266,22 @@ export class Session {
 
   async #apply(work: Work): Promise<void> {
     if (isRequest(work)) return await this.#controls.serve(work);
+    if (this.#hasDiscarded || (work.kind === 'batch' && !(await this.#isProved(work)))) return;
     const hasMore = (): boolean => this.#accumulator.queue.length > 0 || this.#accumulator.isReady;
     await this.#pace.measure(work.kind === 'batch' ? work.changes : null, () => this.#applier.apply(work, hasMore));
     if (work.kind !== 'batch') return;
     this.#batches++;
     this.#changes += work.changes;
     this.#pool.release(work);
+  }
+
+  /** Whether the columns of a batch's tables are what they were taken for; else it is given up, and taken again. */
+  async #isProved({ unproved }: Batch): Promise<boolean> {
+    if (unproved.size === 0) return true;
+    const isSame = await untilDone(() => this.#catalog.haveSameColumns(unproved), this.#patience);
+    if (!isSame) this.#accumulator.discard('a table was altered while it was changed');
+    this.#hasDiscarded = !isSame;
+    return isSame;
   }
 
   /** Nothing to write now: moves over WAL that holds nothing for us, and waits. */
@@ -328,15 +335,8 @@ export class Session {
 
   #onReadEnd(): void {
     this.#accumulator.endRead();
-    if (this.#isFull) this.#stream?.pause();
+    if (this.#accumulator.isFull) this.#stream?.pause();
     this.#wake.notify();
-  }
-
-  /** True when enough waits to be applied: then nothing more is read. */
-  get #isFull(): boolean {
-    const { queue } = this.#accumulator;
-    if (!queue.some(({ kind }) => kind === 'barrier')) return queue.length >= MAX_QUEUED;
-    return this.#accumulator.byteLength > HELD_BATCHES * this.#options.batchMaxBytes;
   }
 
   #onIdlePosition(lsn: Lsn): void {

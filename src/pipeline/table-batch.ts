@@ -17,6 +17,8 @@ import { AppError } from '../model/errors.ts';
 import { isKeyless, onDeleteOf, tableLabel } from '../model/table.ts';
 import type { DeleteTuple, UpdateTuples, WalPosition } from '../source/changes.ts';
 import { TUPLE_NULL, TUPLE_TEXT, TUPLE_UNCHANGED, TupleReader } from '../source/tuple.ts';
+import { appendPastTuple, type Gap, readOldTuple } from './past-tuple.ts';
+import type { PastReading } from './past-reading.ts';
 import { codecAt, openColumns, policyAt, type TableLayout } from './layout.ts';
 import { settleSamples } from './loss-samples.ts';
 import { ADDED, ENDED, type Mark, MarkColumns, PLAIN, RETRACTED, TOMBSTONE, REMOVED } from './marks.ts';
@@ -29,15 +31,6 @@ import { columnAt as at, type Key, keyOfRow } from './row-key.ts';
  * - `deltas`: signed rows keep them exact
  */
 export type BatchMode = 'load' | 'tracked' | 'deltas';
-
-/** A value that PostgreSQL left out because it did not change (TOAST). */
-interface Gap {
-  readonly row: number;
-  readonly column: number;
-  /** Earlier row of this batch that has the value, or −1: the mirror has it. */
-  readonly baseRow: number;
-  readonly key: Key;
-}
 
 /** Rows as fetched from the mirror: the columns asked for, by index of the table's columns. */
 export interface FetchedRows {
@@ -53,6 +46,8 @@ export class TableBatch {
   readonly columns: ColumnBuffer[];
   readonly marks = new MarkColumns();
   mode: BatchMode = 'load';
+  /** How tuples are read that were written when the table had other columns; null: as they stand. */
+  reading: PastReading | null = null;
   /** Keys whose state before this batch is wanted from the mirror, with a row (of `keyRows`) that holds the key. */
   readonly wanted = new Map<Key, number>();
   /** Key columns of the wanted keys. */
@@ -99,15 +94,18 @@ export class TableBatch {
 
   /** Columns whose values a fetch from the mirror must bring, besides the key. */
   get wantedColumns(): number[] {
-    const wanted = new Set(this.#gaps.filter((gap) => gap.baseRow === -1).map((gap) => gap.column));
+    const wanted = new Set(this.#gaps.filter((gap) => gap.baseRow === -1 && !gap.isLost).map((gap) => gap.column));
     const { role } = this.layout;
     if (role.kind === 'events' && this.#retract.length > 0) wanted.add(role.campaignColumn).add(role.timeColumn);
     return [...wanted];
   }
 
   insert(position: WalPosition, bytes: Buffer, newTuple: number, committedAtUs: bigint): void {
+    const gapsBefore = this.#gaps.length;
     const row = this.#appendTuple(bytes, newTuple, null);
     this.#mark(this.#tracks || this.#isKeyless ? ADDED : PLAIN, position, committedAtUs);
+    if (this.#gaps.length > gapsBefore)
+      this.#settleGaps(gapsBefore, this.#keyOf(this.columns, row), { columns: this.columns, row });
     if (this.#index !== null) this.#index.set(this.#keyOf(this.columns, row), row);
   }
 
@@ -173,6 +171,7 @@ export class TableBatch {
   /** Empties it for the next batch; the memory is kept. */
   clear(mode: BatchMode): void {
     this.mode = mode;
+    this.reading = null;
     for (const column of this.columns) column.clear();
     for (const column of this.keyRows) column.clear();
     this.marks.clear();
@@ -180,11 +179,6 @@ export class TableBatch {
     this.#retract.length = 0;
     this.#gaps = [];
     this.#index = null;
-  }
-
-  /** The column of the table's column `i`. */
-  columnAt(i: number): ColumnBuffer {
-    return at(this.columns, i);
   }
 
   /** The key of row `row` of `columns` (indexed as the table's columns). */
@@ -224,13 +218,21 @@ export class TableBatch {
     try {
       const reader = this.#reader;
       reader.open(bytes, start);
-      for (let i = 0; i < this.columns.length; i++) {
-        const column = this.columns[i] as ColumnBuffer;
-        const kind = reader.next();
-        if (kind === TUPLE_NULL) column.appendNull();
-        else if (kind === TUPLE_TEXT) column.appendText(bytes, reader.start, reader.end);
-        else if (kind === TUPLE_UNCHANGED) this.#appendUnchanged(i, row, oldKind);
-        else column.appendBinary(bytes, reader.start, reader.end);
+      if (this.reading === null) {
+        for (let i = 0; i < this.columns.length; i++) {
+          const column = this.columns[i] as ColumnBuffer;
+          const kind = reader.next();
+          if (kind === TUPLE_NULL) column.appendNull();
+          else if (kind === TUPLE_TEXT) column.appendText(bytes, reader.start, reader.end);
+          else if (kind === TUPLE_UNCHANGED) this.#appendUnchanged(i, row, oldKind);
+          else column.appendBinary(bytes, reader.start, reader.end);
+        }
+      } else {
+        appendPastTuple(reader, bytes, this.reading, {
+          into: this.columns,
+          onUnchanged: (i) => this.#appendUnchanged(i, row, oldKind),
+          onLost: (i) => this.#lose(i, row),
+        });
       }
     } catch (error) {
       for (const column of this.columns) if (column.length > row) column.truncate(row);
@@ -239,6 +241,11 @@ export class TableBatch {
     }
     settleSamples(this.#policies, this.layout, this.columns);
     return row;
+  }
+
+  #lose(i: number, row: number): void {
+    at(this.columns, i).appendFiller();
+    this.#gaps.push({ row, column: i, baseRow: -1, key: '', isLost: true });
   }
 
   #appendUnchanged(i: number, row: number, oldKind: 'K' | 'O' | null): void {
@@ -253,15 +260,21 @@ export class TableBatch {
       );
     }
     column.appendFiller();
-    this.#gaps.push({ row, column: i, baseRow: -1, key: '' });
+    this.#gaps.push({ row, column: i, baseRow: -1, key: '', isLost: false });
   }
 
   /** Gives the gaps of the row just appended their key and the row they are filled from. */
   #settleGaps(from: number, key: Key, keySource: { columns: readonly ColumnBuffer[]; row: number }): void {
     if (this.#gaps.length === from) return;
-    const baseRow = this.#indexed().get(key) ?? -1;
-    for (let i = from; i < this.#gaps.length; i++) this.#gaps[i] = { ...(this.#gaps[i] as Gap), baseRow, key };
-    if (baseRow === -1) this.#want(key, keySource.columns, keySource.row);
+    const present = this.#indexed().get(key) ?? -1;
+    let isWanted = false;
+    for (let i = from; i < this.#gaps.length; i++) {
+      const gap = this.#gaps[i] as Gap;
+      const baseRow = gap.isLost ? -1 : present;
+      this.#gaps[i] = { ...gap, baseRow, key };
+      isWanted ||= !gap.isLost && baseRow === -1;
+    }
+    if (isWanted) this.#want(key, keySource.columns, keySource.row);
   }
 
   #takeOut(key: Key, position: WalPosition, oldKind: 'K' | 'O' | null, newRow: number | null): void {
@@ -318,7 +331,7 @@ export class TableBatch {
       if (oldKind === 'O' || this.layout.table.key.includes(i)) column.appendFrom(at(this.#old, i), 0);
       else {
         column.appendFiller();
-        this.#gaps.push({ row, column: i, baseRow: -1, key });
+        this.#gaps.push({ row, column: i, baseRow: -1, key, isLost: false });
       }
     }
     this.#mark(ENDED, position, committedAtUs);
@@ -326,19 +339,13 @@ export class TableBatch {
     this.#index?.set(key, row);
   }
 
-  /** Reads an old tuple into the scratch row: all of it (`O`), or its key (`K`; the rest was not sent). */
   #readOld(bytes: Buffer, start: number, oldKind: 'K' | 'O'): void {
-    const reader = this.#reader;
-    reader.open(bytes, start);
-    for (let i = 0; i < this.#old.length; i++) {
-      const column = this.#old[i] as ColumnBuffer;
-      const kind = reader.next();
-      column.clear();
-      if (oldKind === 'K' && !this.layout.table.key.includes(i)) column.appendFiller();
-      else if (kind === TUPLE_NULL) column.appendNull();
-      else if (kind === TUPLE_TEXT) column.appendText(bytes, reader.start, reader.end);
-      else column.appendBinary(bytes, reader.start, reader.end);
-    }
+    this.#reader.open(bytes, start);
+    readOldTuple(this.#reader, bytes, {
+      into: this.#old,
+      key: oldKind === 'K' ? this.layout.table.key : null,
+      reading: this.reading,
+    });
   }
 
   /** Where each key stands in this batch so far (row, or gone); built when first needed, without row `except`. */
@@ -361,7 +368,7 @@ export class TableBatch {
       for (let row = 0; row < this.rows; row++) {
         const gap = gaps.get(row);
         const isOpen = gap !== undefined && incomplete.has(gap.baseRow);
-        const found = gap === undefined || gap.baseRow >= 0 ? undefined : fetched.rowOf.get(gap.key);
+        const found = gap === undefined || gap.baseRow >= 0 || gap.isLost ? undefined : fetched.rowOf.get(gap.key);
         if (gap === undefined) filled.appendFrom(at(this.columns, column), row);
         else if (gap.baseRow >= 0 && !isOpen) filled.appendFrom(filled, gap.baseRow);
         else if (found !== undefined) filled.appendFrom(at(fetched.columns, column), found);

@@ -48,6 +48,7 @@ export function pipelineOptions(
     spoolDir: null,
     spoolMaxBytes: 1 << 30,
     minFlushIntervalMs: 10,
+    catalogPollMs: 5_000,
     walBudget: 10 * 2 ** 30,
     walBudgetAction: 'warn',
     log: openLog({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent', stream: process.stderr }),

@@ -1,0 +1,112 @@
+/**
+ * Finds the tables whose mirrors have other columns than the source by now, or whose rows may have other values, and
+ * has them built anew beside the mirror that is read (rebuild.ts). Called before a session, while nothing is written.
+ *
+ * A rewrite by ALTER TABLE sends no changes. It is known by two things together: the table has another file, as after
+ * TRUNCATE or VACUUM FULL, and a column has another row in the catalogue, as after RENAME.
+ */
+import { newTableState, type TableState } from '../destination/table-state.ts';
+import { AppError } from '../model/errors.ts';
+import type { Lsn } from '../model/lsn.ts';
+import { isAdName } from '../model/roles.ts';
+import { decodeShapes, encodeShapes, hasOtherFiles, isSameShape, type TableShape } from '../model/shape.ts';
+import { onDeleteOf, type SourceTable, tableLabel } from '../model/table.ts';
+import type { FoundShape } from '../source/shapes.ts';
+import type { Copy } from './copy.ts';
+import { shapeFault } from './known-tables.ts';
+import { isInPlace, type TableLayout } from './layout.ts';
+import { type Look, plainShape, withLook } from './look.ts';
+import { stateToRebuild } from './rebuild.ts';
+
+/** What {@link reshape} goes by. */
+export interface ReshapeFacts {
+  readonly look: Look;
+  readonly states: ReadonlyMap<string, TableState>;
+  readonly adSchema: boolean;
+  /** End of the source's log, read after the look. */
+  readonly lsn: Lsn;
+}
+
+/** Lets tables be built anew that cannot be followed otherwise. @returns All states as they are then. */
+export async function reshape(
+  copy: Copy,
+  layouts: readonly TableLayout[],
+  { look, states, adSchema, lsn }: ReshapeFacts,
+): Promise<ReadonlyMap<string, TableState>> {
+  const next = new Map(states);
+  for (const layout of layouts) {
+    const label = tableLabel(layout.table);
+    const state = states.get(label);
+    if (state === undefined) continue;
+    const why = await reasonOf(copy, layout, { state, now: shapeIn(look, layout.table), adSchema });
+    if (why === null && !(state.building && state.shape === '')) continue;
+    const target = { ...layout, state };
+    const asked = why === null ? { ...state, fromLsn: lsn } : await stateToRebuild(copy, target, { lsn, why });
+    // From here on the stream brings nothing of it from before the look.
+    const shape = asked.building
+      ? encodeShapes(withLook([], shapeIn(look, layout.table), lsn))
+      : encodeKept(state, look);
+    const written = { ...asked, shape };
+    await copy.tables.writeTable(written);
+    next.set(label, written);
+  }
+  return next;
+
+  function encodeKept(state: TableState, { shapes }: Look): string {
+    const now = shapes.get(state.oid);
+    return now === undefined ? state.shape : encodeShapes([...decodeShapes(state.shape), plainShape(now)]);
+  }
+}
+
+async function reasonOf(
+  copy: Copy,
+  layout: TableLayout,
+  { state, now, adSchema }: { state: TableState; now: FoundShape; adSchema: boolean },
+): Promise<string | null> {
+  const last = decodeShapes(state.shape).at(-1);
+  const isOther = last !== undefined && (!isSameShape(last, now) || wasRewritten(last, now));
+  if (layout.building) return isOther ? 'its columns have changed' : null;
+  const fault = await shapeFault(copy, layout, adSchema);
+  // What is loaded in place keeps its mirror, whose columns do not fit then: told by makeTables().
+  const isOfAds = adSchema && isAdName(layout.table);
+  const stays = isOfAds || isInPlace(layout) || onDeleteOf(layout.table) !== 'mirror';
+  if (fault !== null) return stays ? null : `its columns have changed: ${fault}`;
+  if (last !== undefined && wasRewritten(last, now)) return 'the source has written its rows anew';
+  // The same names and types, and other columns all the same.
+  const other = last === undefined ? undefined : layout.table.columns.find((column) => !isIn(last, column));
+  return other === undefined ? null : `its column “${other.name}” is another than before`;
+}
+
+function isIn(last: TableShape, { attnum, name }: { readonly attnum: number; readonly name: string }): boolean {
+  const before = last.columns[attnum - 1];
+  return before?.kind !== 'dropped' && before?.name === name;
+}
+
+/** Whether rows may have other values than before without the stream having said so. */
+export function wasRewritten(last: TableShape, now: FoundShape): boolean {
+  if (!hasOtherFiles(last, now)) return false;
+  return now.columns.some((column) => {
+    if (column.kind !== 'there') return false;
+    const before = last.columns[column.attnum - 1];
+    if (before === undefined) return !now.withMissing.has(column.attnum);
+    return before.xmin !== column.xmin;
+  });
+}
+
+/** What the look saw of a table. @throws {AppError} `INTERNAL`. */
+export function shapeIn({ shapes }: Look, table: SourceTable): FoundShape {
+  const shape = shapes.get(table.oid);
+  if (shape === undefined) throw new AppError('INTERNAL', `nobody has looked at ${tableLabel(table)}`);
+  return shape;
+}
+
+/** The state of a table whose mirror is in line with what was seen; the same when nothing of it is new. */
+export function lookedAt(
+  { table }: TableLayout,
+  state: TableState | undefined,
+  { look, appliedLsn }: { readonly look: Look; readonly appliedLsn: Lsn },
+): TableState {
+  const known = state ?? newTableState(table);
+  const shape = encodeShapes(withLook(decodeShapes(known.shape), shapeIn(look, table), appliedLsn));
+  return state !== undefined && state.shape === shape ? state : { ...known, oid: table.oid, shape };
+}

@@ -1,0 +1,138 @@
+/**
+ * The shapes of tables, and a cheap print of them that tells whether anything has changed since.
+ *
+ * Everything is read in the caller's transaction: with REPEATABLE READ it is one moment together with readTables().
+ */
+import type { Client } from 'pg';
+import { type Lsn, parseLsn } from '../model/lsn.ts';
+import type { ShapeColumn, TableShape } from '../model/shape.ts';
+import { pgRows } from './connection.ts';
+
+/** Where a look at the catalogue stands. */
+export interface LookPosition {
+  /** `pg_current_snapshot()`. */
+  readonly snapshot: string;
+  /** Behind every transaction that the snapshot sees. */
+  readonly lsn: Lsn;
+}
+
+/** A shape, and what else a mirror is made from. */
+export interface FoundShape extends TableShape {
+  /** Attnums of columns that rows written before them have a value in, other than NULL. */
+  readonly withMissing: ReadonlySet<number>;
+}
+
+/** The snapshot of the present transaction, and a position behind all it sees. */
+export async function readLookPosition(client: Client): Promise<LookPosition> {
+  const [row] = await pgRows(
+    client,
+    `SELECT pg_current_snapshot()::text AS snapshot,
+            CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END AS lsn`,
+  );
+  return { snapshot: row!['snapshot']!, lsn: parseLsn(row!['lsn']!) };
+}
+
+/**
+ * A partitioned table has no rows, and knows no values for those older than a column: its partitions do. A
+ * column has the same name in each of them.
+ */
+const SHAPES = `
+  SELECT c.oid,
+    (SELECT json_agg(json_build_array(a.attnum, CASE WHEN a.attisdropped THEN '' ELSE a.attname END, a.atttypid::int8, a.atttypmod, a.xmin::text,
+        CASE WHEN a.attisdropped THEN 'dropped' WHEN a.attgenerated <> '' THEN 'generated' ELSE 'there' END,
+        CASE WHEN c.relkind = 'r' THEN a.atthasmissing ELSE l.has END,
+        CASE WHEN c.relkind = 'r' THEN (a.attmissingval::text::text[])[1] ELSE l.value END) ORDER BY a.attnum)
+     FROM pg_attribute a LEFT JOIN LATERAL (
+       SELECT bool_or(b.atthasmissing) AS has, max((b.attmissingval::text::text[])[1]) AS value
+       FROM pg_partition_tree(c.oid) t JOIN pg_attribute b ON b.attrelid = t.relid AND b.attname = a.attname AND b.atthasmissing
+       WHERE c.relkind = 'p' AND t.isleaf) l ON c.relkind = 'p'
+     WHERE a.attrelid = c.oid AND a.attnum > 0) AS columns,
+    CASE WHEN c.relkind = 'r' THEN json_build_object(c.oid, pg_relation_filenode(c.oid)::text)
+      ELSE (SELECT coalesce(json_object_agg(t.relid::oid, pg_relation_filenode(t.relid)::text), '{}')
+            FROM pg_partition_tree(c.oid) t WHERE t.isleaf AND pg_relation_filenode(t.relid) IS NOT NULL) END AS files
+  FROM pg_class c WHERE c.oid = ANY ($1::oid[])`;
+
+type ColumnRow = [number, string, number, number, string, ShapeColumn['kind'], boolean | null, string | null];
+
+/** The shapes of tables, by oid. */
+export async function readShapes(
+  client: Client,
+  oids: readonly number[],
+  position: LookPosition,
+): Promise<Map<number, FoundShape>> {
+  const rows = await pgRows(client, SHAPES, [oids]);
+  return new Map(
+    rows.map((row) => {
+      const columns = JSON.parse(row['columns'] ?? '[]') as ColumnRow[];
+      return [
+        Number(row['oid']),
+        {
+          ...position,
+          files: JSON.parse(row['files']!) as Record<string, string>,
+          columns: columns.map(([attnum, name, typeOid, typeMod, xmin, kind, , missing]) => ({
+            attnum,
+            name,
+            typeOid,
+            typeMod,
+            xmin,
+            kind,
+            missing,
+          })),
+          withMissing: new Set(columns.filter((column) => column[6] === true).map(([attnum]) => attnum)),
+        },
+      ];
+    }),
+  );
+}
+
+/** What can be told of a table at a glance. */
+export interface TablePrint {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** Another one when a column has come, gone or changed. */
+  readonly columns: string;
+  /** Another one when its key or its replica identity has changed. */
+  readonly rest: string;
+  /** Another one when its place in the publication has changed. */
+  readonly published: string;
+}
+
+/**
+ * Any change of a column gives its row in the catalogue another xmin, so numbers and xmins are enough; of indexes only
+ * those that identify rows count.
+ */
+const PRINTS = `
+  WITH tables AS MATERIALIZED (
+    SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind, c.relpersistence, c.relreplident, c.relrowsecurity
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+      AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+  ), columns AS (
+    SELECT attrelid, count(*) || ':' || sum(hashint8((attnum::int8 << 33) + xmin::text::int8)) AS print
+    FROM pg_attribute WHERE attnum > 0 AND attrelid IN (SELECT oid FROM tables) GROUP BY attrelid
+  ), keys AS (
+    SELECT indrelid, string_agg(indexrelid || ':' || xmin::text, ',' ORDER BY indexrelid) AS print
+    FROM pg_index WHERE indisprimary OR indisreplident GROUP BY indrelid
+  ), published AS (
+    SELECT r.prrelid, p.xmin::text || ':' || r.xmin::text AS print
+    FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = $1
+  )
+  SELECT t.oid, t.schema, t.name, coalesce(a.print, '') AS columns,
+         concat_ws(' ', t.relkind, t.relpersistence, t.relreplident, t.relrowsecurity, coalesce(k.print, '-')) AS rest,
+         coalesce(p.print, '-') AS published
+  FROM tables t LEFT JOIN columns a ON a.attrelid = t.oid LEFT JOIN keys k ON k.indrelid = t.oid LEFT JOIN published p ON p.prrelid = t.oid
+  ORDER BY t.oid`;
+
+/** Prints of all tables that could be copied. One statement, cheap enough for every few seconds. */
+export async function readPrints(client: Client, publication: string): Promise<TablePrint[]> {
+  const rows = await pgRows(client, PRINTS, [publication]);
+  return rows.map((row) => ({
+    oid: Number(row['oid']),
+    schema: row['schema']!,
+    name: row['name']!,
+    columns: row['columns']!,
+    rest: row['rest']!,
+    published: row['published']!,
+  }));
+}
