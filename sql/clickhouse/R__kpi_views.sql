@@ -340,7 +340,7 @@ SELECT
     toFloat64(period_spend) / nullIf(toFloat64(f.budget), 0) AS budget_used,
     f.budget - period_spend AS remaining,
     if(f.budget_kind = 'daily', f.overspend_daily, greatest(f.spend - f.budget, toDecimal128(0, 6))) AS overdelivery,
-    if(f.pricing_model = 'cpm', NULL, greatest(toInt64(0), toInt64(remaining / nullIf(f.bid, 0)))) AS affordable_clicks,
+    if(f.pricing_model = 'cpm' OR f.bid = 0, NULL, greatest(toInt64(0), toInt64(remaining / nullIf(f.bid, 0)))) AS affordable_clicks,
     at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
 FROM (
     SELECT
@@ -348,8 +348,8 @@ FROM (
         c.start_date AS start_date, c.end_date AS end_date,
         coalesce(c.pricing_rule, {pricing_model:String}) AS pricing_model, coalesce(c.budget_rule, {budget_kind:String}) AS budget_kind, toNullable(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))) AS today,
         toInt64(dateDiff('day', c.start_date, c.end_date) + 1) AS d_total,
-        greatest(toInt64(0), least(toInt64(dateDiff('day', c.start_date, today)), ifNull(d_total, 9223372036854775807))) AS d_elapsed,
-        greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, today), today), c.end_date) + 1)) AS days_left,
+        if(isNull(c.start_date), NULL, greatest(toInt64(0), least(toInt64(dateDiff('day', c.start_date, today)), ifNull(d_total, 9223372036854775807)))) AS d_elapsed,
+        if(isNull(c.end_date), NULL, greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, today), today), c.end_date) + 1))) AS days_left,
         greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, subtractDays(today, 7)), subtractDays(today, 7)), least(ifNull(c.end_date, subtractDays(today, 1)), subtractDays(today, 1))) + 1)) AS pace_days,
         ifNull(f.impressions, 0) AS impressions, ifNull(f.clicks, 0) AS clicks, ifNull(f.spend, 0) AS spend, ifNull(f.spend_before, 0) AS spend_before,
         ifNull(f.spend_today, 0) AS spend_today, ifNull(f.flight_spend, 0) AS flight_spend, ifNull(f.overspend_daily, 0) AS overspend_daily,
@@ -402,11 +402,11 @@ SELECT
     f.flight_spend AS flight_spend,
     toFloat64(f.flight_spend) / nullIf(if(f.budget_kind = 'daily', toFloat64(f.budget) * f.d_elapsed, toFloat64(f.budget) * f.d_elapsed / nullIf(f.d_total, 0)), 0) AS pacing,
     multiIf(isNull(pacing), NULL, pacing < 0.9, 'behind', pacing < 0.95, 'slightly behind', pacing <= 1.25, 'on track', 'ahead') AS band,
-    greatest(total_budget - f.spend, toDecimal128(0, 6)) / nullIf(f.days_left, 0) AS required_daily_spend,
+    if(isNull(total_budget), NULL, greatest(total_budget - f.spend, toDecimal128(0, 6))) / nullIf(f.days_left, 0) AS required_daily_spend,
     f.pace_sum / nullIf(f.pace_days, 0) AS mean_daily_spend,
     if(f.days_left = 0, NULL, f.spend_before + f.pace_sum * f.days_left / nullIf(f.pace_days, 0)) AS projected_spend,
-    if(f.days_left = 0, NULL, greatest(toFloat64(f.spend), toFloat64(f.spend_before) + toFloat64(f.pace_sum) * f.days_left / nullIf(f.pace_days, 0) - 1.959964 * sqrt(greatest(0, (f.pace_squares - toFloat64(f.pace_sum) * toFloat64(f.pace_sum) / f.pace_days) / nullIf(f.pace_days - 1, 0))) * sqrt(f.days_left))) AS projected_low,
-    if(f.days_left = 0, NULL, greatest(toFloat64(f.spend), toFloat64(f.spend_before) + toFloat64(f.pace_sum) * f.days_left / nullIf(f.pace_days, 0) + 1.959964 * sqrt(greatest(0, (f.pace_squares - toFloat64(f.pace_sum) * toFloat64(f.pace_sum) / f.pace_days) / nullIf(f.pace_days - 1, 0))) * sqrt(f.days_left))) AS projected_high,
+    if(ifNull(f.days_left, 0) = 0 OR f.pace_days < 2, NULL, greatest(toFloat64(f.spend), toFloat64(f.spend_before) + toFloat64(f.pace_sum) * f.days_left / nullIf(f.pace_days, 0) - 1.959964 * sqrt(greatest(0, (f.pace_squares - toFloat64(f.pace_sum) * toFloat64(f.pace_sum) / f.pace_days) / (f.pace_days - 1))) * sqrt(f.days_left))) AS projected_low,
+    if(ifNull(f.days_left, 0) = 0 OR f.pace_days < 2, NULL, greatest(toFloat64(f.spend), toFloat64(f.spend_before) + toFloat64(f.pace_sum) * f.days_left / nullIf(f.pace_days, 0) + 1.959964 * sqrt(greatest(0, (f.pace_squares - toFloat64(f.pace_sum) * toFloat64(f.pace_sum) / f.pace_days) / (f.pace_days - 1))) * sqrt(f.days_left))) AS projected_high,
     if(f.budget_kind = 'daily' OR f.spend >= f.budget OR NOT (ifNull(f.start_date <= f.today, true) AND ifNull(f.today <= f.end_date, true)) OR ifNull(toInt64(least(36501, ifNull(ceil(toFloat64(f.budget - f.spend_before) / nullIf(toFloat64(f.pace_sum) / nullIf(f.pace_days, 0), 0)), 36501))) > f.days_left, false) OR toInt64(least(36501, ifNull(ceil(toFloat64(f.budget - f.spend_before) / nullIf(toFloat64(f.pace_sum) / nullIf(f.pace_days, 0), 0)), 36501))) > 36500, NULL,
         addDays(f.today, greatest(1, toInt64(least(36501, ifNull(ceil(toFloat64(f.budget - f.spend_before) / nullIf(toFloat64(f.pace_sum) / nullIf(f.pace_days, 0), 0)), 36501)))) - 1)) AS exhaustion_day,
     at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
@@ -416,8 +416,8 @@ FROM (
         c.start_date AS start_date, c.end_date AS end_date,
         coalesce(c.pricing_rule, {pricing_model:String}) AS pricing_model, coalesce(c.budget_rule, {budget_kind:String}) AS budget_kind, toNullable(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))) AS today,
         toInt64(dateDiff('day', c.start_date, c.end_date) + 1) AS d_total,
-        greatest(toInt64(0), least(toInt64(dateDiff('day', c.start_date, today)), ifNull(d_total, 9223372036854775807))) AS d_elapsed,
-        greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, today), today), c.end_date) + 1)) AS days_left,
+        if(isNull(c.start_date), NULL, greatest(toInt64(0), least(toInt64(dateDiff('day', c.start_date, today)), ifNull(d_total, 9223372036854775807)))) AS d_elapsed,
+        if(isNull(c.end_date), NULL, greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, today), today), c.end_date) + 1))) AS days_left,
         greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, subtractDays(today, 7)), subtractDays(today, 7)), least(ifNull(c.end_date, subtractDays(today, 1)), subtractDays(today, 1))) + 1)) AS pace_days,
         ifNull(f.impressions, 0) AS impressions, ifNull(f.clicks, 0) AS clicks, ifNull(f.spend, 0) AS spend, ifNull(f.spend_before, 0) AS spend_before,
         ifNull(f.spend_today, 0) AS spend_today, ifNull(f.flight_spend, 0) AS flight_spend, ifNull(f.overspend_daily, 0) AS overspend_daily,
@@ -562,8 +562,8 @@ FROM (
         c.start_date AS start_date, c.end_date AS end_date,
         coalesce(c.pricing_rule, {pricing_model:String}) AS pricing_model, coalesce(c.budget_rule, {budget_kind:String}) AS budget_kind, toNullable(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))) AS today,
         toInt64(dateDiff('day', c.start_date, c.end_date) + 1) AS d_total,
-        greatest(toInt64(0), least(toInt64(dateDiff('day', c.start_date, today)), ifNull(d_total, 9223372036854775807))) AS d_elapsed,
-        greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, today), today), c.end_date) + 1)) AS days_left,
+        if(isNull(c.start_date), NULL, greatest(toInt64(0), least(toInt64(dateDiff('day', c.start_date, today)), ifNull(d_total, 9223372036854775807)))) AS d_elapsed,
+        if(isNull(c.end_date), NULL, greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, today), today), c.end_date) + 1))) AS days_left,
         greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, subtractDays(today, 7)), subtractDays(today, 7)), least(ifNull(c.end_date, subtractDays(today, 1)), subtractDays(today, 1))) + 1)) AS pace_days,
         ifNull(f.impressions, 0) AS impressions, ifNull(f.clicks, 0) AS clicks, ifNull(f.spend, 0) AS spend, ifNull(f.spend_before, 0) AS spend_before,
         ifNull(f.spend_today, 0) AS spend_today, ifNull(f.flight_spend, 0) AS flight_spend, ifNull(f.overspend_daily, 0) AS overspend_daily,
@@ -626,8 +626,8 @@ FROM (
         c.start_date AS start_date, c.end_date AS end_date,
         coalesce(c.pricing_rule, {pricing_model:String}) AS pricing_model, coalesce(c.budget_rule, {budget_kind:String}) AS budget_kind, toNullable(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))) AS today,
         toInt64(dateDiff('day', c.start_date, c.end_date) + 1) AS d_total,
-        greatest(toInt64(0), least(toInt64(dateDiff('day', c.start_date, today)), ifNull(d_total, 9223372036854775807))) AS d_elapsed,
-        greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, today), today), c.end_date) + 1)) AS days_left,
+        if(isNull(c.start_date), NULL, greatest(toInt64(0), least(toInt64(dateDiff('day', c.start_date, today)), ifNull(d_total, 9223372036854775807)))) AS d_elapsed,
+        if(isNull(c.end_date), NULL, greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, today), today), c.end_date) + 1))) AS days_left,
         greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, subtractDays(today, 7)), subtractDays(today, 7)), least(ifNull(c.end_date, subtractDays(today, 1)), subtractDays(today, 1))) + 1)) AS pace_days,
         ifNull(f.impressions, 0) AS impressions, ifNull(f.clicks, 0) AS clicks, ifNull(f.spend, 0) AS spend, ifNull(f.spend_before, 0) AS spend_before,
         ifNull(f.spend_today, 0) AS spend_today, ifNull(f.flight_spend, 0) AS flight_spend, ifNull(f.overspend_daily, 0) AS overspend_daily,
@@ -913,10 +913,10 @@ FROM
     FROM
     (
         SELECT d.campaign_id AS campaign_id,
-            ifNull(toInt64(greatest(0, least(4, intDiv(dateDiff('day', d.start_date, toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))), 7)))), 4) AS flight_weeks,
+            if(isNull(d.start_date), 4, toInt64(greatest(0, least(4, intDiv(dateDiff('day', d.start_date, toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))), 7))))) AS flight_weeks,
             if(flight_weeks = 0, NULL, flight_weeks) AS weeks,
-            sumIf(e.i, e.ago = 0) AS i0, sumIf(e.k, e.ago = 0) AS k0,
-            sumIf(e.i, e.ago BETWEEN 1 AND flight_weeks) AS i1, sumIf(e.k, e.ago BETWEEN 1 AND flight_weeks) AS k1
+            ifNull(sumIf(e.i, e.ago = 0), 0) AS i0, ifNull(sumIf(e.k, e.ago = 0), 0) AS k0,
+            ifNull(sumIf(e.i, e.ago BETWEEN 1 AND flight_weeks), 0) AS i1, ifNull(sumIf(e.k, e.ago BETWEEN 1 AND flight_weeks), 0) AS k1
         FROM (SELECT campaign_id, start_date FROM ${database}.campaign_directory WHERE NOT deleted) AS d
         LEFT JOIN
         (
@@ -958,10 +958,10 @@ FROM
 (
     SELECT v.id AS campaign_id, v.version AS version, v.name AS campaign, v.advertiser_id AS advertiser_id, v.changed_at AS changed_at,
         v.bid_before AS bid_before, v.bid AS bid_after, v.budget_before AS budget_before, v.budget AS budget_after, v.hours_after AS hours_after,
-        sumIf(e.i, e.hour < v.change_hour) AS i0, sumIf(e.i, e.hour > v.change_hour) AS i1,
-        sumIf(e.k, e.hour < v.change_hour) AS k0, sumIf(e.k, e.hour > v.change_hour) AS k1,
-        sumIf(e.cpc, e.hour < v.change_hour) AS c0, sumIf(e.cpc, e.hour > v.change_hour) AS c1,
-        sumIf(e.cpm, e.hour < v.change_hour) AS m0, sumIf(e.cpm, e.hour > v.change_hour) AS m1
+        ifNull(sumIf(e.i, e.hour < v.change_hour), 0) AS i0, ifNull(sumIf(e.i, e.hour > v.change_hour), 0) AS i1,
+        ifNull(sumIf(e.k, e.hour < v.change_hour), 0) AS k0, ifNull(sumIf(e.k, e.hour > v.change_hour), 0) AS k1,
+        ifNull(sumIf(e.cpc, e.hour < v.change_hour), 0) AS c0, ifNull(sumIf(e.cpc, e.hour > v.change_hour), 0) AS c1,
+        ifNull(sumIf(e.cpm, e.hour < v.change_hour), 0) AS m0, ifNull(sumIf(e.cpm, e.hour > v.change_hour), 0) AS m1
     FROM
     (
         SELECT *, fromUnixTimestamp64Second(intDiv(toUnixTimestamp64Micro(toDateTime64(v.changed_at, 6, 'UTC')) - positiveModulo(toUnixTimestamp64Micro(toDateTime64(v.changed_at, 6, 'UTC')), 3600000000), 1000000), 'UTC') AS change_hour,
@@ -1038,27 +1038,27 @@ SELECT
     ifNull(c.deleted, false) AS deleted,
     f.clicks AS clicks,
     f.matched AS matched,
-    if(f.matched = 0, NULL, f.q[1] / 1000000) AS median_seconds,
-    if(f.matched = 0, NULL, f.q[2] / 1000000) AS p90_seconds,
+    if(f.matched = 0, NULL, f.micros[intDiv(f.matched + 1, 2)] / 1000000) AS median_seconds,
+    if(f.matched = 0, NULL, f.micros[intDiv(9 * f.matched + 9, 10)] / 1000000) AS p90_seconds,
     at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
 FROM
 (
-    SELECT k.campaign_id AS campaign_id, toInt64(count()) AS clicks, toInt64(countIf(isNotNull(i.seen_at))) AS matched,
-        quantilesExactIf(0.5, 0.9)(assumeNotNull(toUnixTimestamp64Micro(k.clicked_at) - toUnixTimestamp64Micro(i.seen_at)), isNotNull(i.seen_at)) AS q
+    SELECT k.of_campaign AS campaign_id, toInt64(count()) AS clicks, toInt64(countIf(isNotNull(i.seen_at))) AS matched,
+        arraySort(groupArrayIf(assumeNotNull(toUnixTimestamp64Micro(k.clicked_at) - toUnixTimestamp64Micro(i.seen_at)), isNotNull(i.seen_at))) AS micros
     FROM
     (
-        SELECT assumeNotNull(campaign_id) AS campaign_id, assumeNotNull(created_at) AS clicked_at
+        SELECT assumeNotNull(campaign_id) AS of_campaign, assumeNotNull(created_at) AS clicked_at
         FROM ${database}.campaign_events
         WHERE fact = 'clicks' AND isNotNull(campaign_id) AND isNotNull(created_at)
             AND toDate32(toTimeZone(created_at, {timezone:String})) BETWEEN {from:Date32} AND {to:Date32}
     ) AS k
     ASOF LEFT JOIN
     (
-        SELECT assumeNotNull(campaign_id) AS campaign_id, assumeNotNull(created_at) AS at, created_at AS seen_at
+        SELECT assumeNotNull(campaign_id) AS of_campaign, assumeNotNull(created_at) AS at, created_at AS seen_at
         FROM ${database}.campaign_events
         WHERE fact = 'impressions' AND isNotNull(campaign_id) AND isNotNull(created_at)
-    ) AS i ON k.campaign_id = i.campaign_id AND k.clicked_at >= i.at
-    GROUP BY k.campaign_id
+    ) AS i ON k.of_campaign = i.of_campaign AND k.clicked_at >= i.at
+    GROUP BY k.of_campaign
 ) AS f
 LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id;

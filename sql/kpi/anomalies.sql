@@ -31,10 +31,10 @@ FROM
     FROM
     (
         SELECT d.campaign_id AS campaign_id,
-            ifNull(toInt64(greatest(0, least(4, intDiv(dateDiff('day', d.start_date, toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))), 7)))), 4) AS flight_weeks,
+            if(isNull(d.start_date), 4, toInt64(greatest(0, least(4, intDiv(dateDiff('day', d.start_date, toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))), 7))))) AS flight_weeks,
             if(flight_weeks = 0, NULL, flight_weeks) AS weeks,
-            sumIf(e.i, e.ago = 0) AS i0, sumIf(e.k, e.ago = 0) AS k0,
-            sumIf(e.i, e.ago BETWEEN 1 AND flight_weeks) AS i1, sumIf(e.k, e.ago BETWEEN 1 AND flight_weeks) AS k1
+            ifNull(sumIf(e.i, e.ago = 0), 0) AS i0, ifNull(sumIf(e.k, e.ago = 0), 0) AS k0,
+            ifNull(sumIf(e.i, e.ago BETWEEN 1 AND flight_weeks), 0) AS i1, ifNull(sumIf(e.k, e.ago BETWEEN 1 AND flight_weeks), 0) AS k1
         FROM (SELECT campaign_id, start_date FROM ads.campaign_directory WHERE NOT deleted) AS d
         LEFT JOIN
         (

@@ -29,7 +29,7 @@ SELECT
     toFloat64(period_spend) / nullIf(toFloat64(f.budget), 0) AS budget_used,
     f.budget - period_spend AS remaining,
     if(f.budget_kind = 'daily', f.overspend_daily, greatest(f.spend - f.budget, toDecimal128(0, 6))) AS overdelivery,
-    if(f.pricing_model = 'cpm', NULL, greatest(toInt64(0), toInt64(remaining / nullIf(f.bid, 0)))) AS affordable_clicks,
+    if(f.pricing_model = 'cpm' OR f.bid = 0, NULL, greatest(toInt64(0), toInt64(remaining / nullIf(f.bid, 0)))) AS affordable_clicks,
     at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
 FROM (
     SELECT
@@ -37,8 +37,8 @@ FROM (
         c.start_date AS start_date, c.end_date AS end_date,
         coalesce(c.pricing_rule, {pricing_model:String}) AS pricing_model, coalesce(c.budget_rule, {budget_kind:String}) AS budget_kind, toNullable(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))) AS today,
         toInt64(dateDiff('day', c.start_date, c.end_date) + 1) AS d_total,
-        greatest(toInt64(0), least(toInt64(dateDiff('day', c.start_date, today)), ifNull(d_total, 9223372036854775807))) AS d_elapsed,
-        greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, today), today), c.end_date) + 1)) AS days_left,
+        if(isNull(c.start_date), NULL, greatest(toInt64(0), least(toInt64(dateDiff('day', c.start_date, today)), ifNull(d_total, 9223372036854775807)))) AS d_elapsed,
+        if(isNull(c.end_date), NULL, greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, today), today), c.end_date) + 1))) AS days_left,
         greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, subtractDays(today, 7)), subtractDays(today, 7)), least(ifNull(c.end_date, subtractDays(today, 1)), subtractDays(today, 1))) + 1)) AS pace_days,
         ifNull(f.impressions, 0) AS impressions, ifNull(f.clicks, 0) AS clicks, ifNull(f.spend, 0) AS spend, ifNull(f.spend_before, 0) AS spend_before,
         ifNull(f.spend_today, 0) AS spend_today, ifNull(f.flight_spend, 0) AS flight_spend, ifNull(f.overspend_daily, 0) AS overspend_daily,

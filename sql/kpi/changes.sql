@@ -42,10 +42,10 @@ FROM
 (
     SELECT v.id AS campaign_id, v.version AS version, v.name AS campaign, v.advertiser_id AS advertiser_id, v.changed_at AS changed_at,
         v.bid_before AS bid_before, v.bid AS bid_after, v.budget_before AS budget_before, v.budget AS budget_after, v.hours_after AS hours_after,
-        sumIf(e.i, e.hour < v.change_hour) AS i0, sumIf(e.i, e.hour > v.change_hour) AS i1,
-        sumIf(e.k, e.hour < v.change_hour) AS k0, sumIf(e.k, e.hour > v.change_hour) AS k1,
-        sumIf(e.cpc, e.hour < v.change_hour) AS c0, sumIf(e.cpc, e.hour > v.change_hour) AS c1,
-        sumIf(e.cpm, e.hour < v.change_hour) AS m0, sumIf(e.cpm, e.hour > v.change_hour) AS m1
+        ifNull(sumIf(e.i, e.hour < v.change_hour), 0) AS i0, ifNull(sumIf(e.i, e.hour > v.change_hour), 0) AS i1,
+        ifNull(sumIf(e.k, e.hour < v.change_hour), 0) AS k0, ifNull(sumIf(e.k, e.hour > v.change_hour), 0) AS k1,
+        ifNull(sumIf(e.cpc, e.hour < v.change_hour), 0) AS c0, ifNull(sumIf(e.cpc, e.hour > v.change_hour), 0) AS c1,
+        ifNull(sumIf(e.cpm, e.hour < v.change_hour), 0) AS m0, ifNull(sumIf(e.cpm, e.hour > v.change_hour), 0) AS m1
     FROM
     (
         SELECT *, fromUnixTimestamp64Second(intDiv(toUnixTimestamp64Micro(toDateTime64(v.changed_at, 6, 'UTC')) - positiveModulo(toUnixTimestamp64Micro(toDateTime64(v.changed_at, 6, 'UTC')), 3600000000), 1000000), 'UTC') AS change_hour,

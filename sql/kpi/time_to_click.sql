@@ -23,27 +23,27 @@ SELECT
     ifNull(c.deleted, false) AS deleted,
     f.clicks AS clicks,
     f.matched AS matched,
-    if(f.matched = 0, NULL, f.q[1] / 1000000) AS median_seconds,
-    if(f.matched = 0, NULL, f.q[2] / 1000000) AS p90_seconds,
+    if(f.matched = 0, NULL, f.micros[intDiv(f.matched + 1, 2)] / 1000000) AS median_seconds,
+    if(f.matched = 0, NULL, f.micros[intDiv(9 * f.matched + 9, 10)] / 1000000) AS p90_seconds,
     at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
 FROM
 (
-    SELECT k.campaign_id AS campaign_id, toInt64(count()) AS clicks, toInt64(countIf(isNotNull(i.seen_at))) AS matched,
-        quantilesExactIf(0.5, 0.9)(assumeNotNull(toUnixTimestamp64Micro(k.clicked_at) - toUnixTimestamp64Micro(i.seen_at)), isNotNull(i.seen_at)) AS q
+    SELECT k.of_campaign AS campaign_id, toInt64(count()) AS clicks, toInt64(countIf(isNotNull(i.seen_at))) AS matched,
+        arraySort(groupArrayIf(assumeNotNull(toUnixTimestamp64Micro(k.clicked_at) - toUnixTimestamp64Micro(i.seen_at)), isNotNull(i.seen_at))) AS micros
     FROM
     (
-        SELECT assumeNotNull(campaign_id) AS campaign_id, assumeNotNull(created_at) AS clicked_at
+        SELECT assumeNotNull(campaign_id) AS of_campaign, assumeNotNull(created_at) AS clicked_at
         FROM ads.campaign_events
         WHERE fact = 'clicks' AND isNotNull(campaign_id) AND isNotNull(created_at)
             AND toDate32(toTimeZone(created_at, {timezone:String})) BETWEEN {from:Date32} AND {to:Date32}
     ) AS k
     ASOF LEFT JOIN
     (
-        SELECT assumeNotNull(campaign_id) AS campaign_id, assumeNotNull(created_at) AS at, created_at AS seen_at
+        SELECT assumeNotNull(campaign_id) AS of_campaign, assumeNotNull(created_at) AS at, created_at AS seen_at
         FROM ads.campaign_events
         WHERE fact = 'impressions' AND isNotNull(campaign_id) AND isNotNull(created_at)
-    ) AS i ON k.campaign_id = i.campaign_id AND k.clicked_at >= i.at
-    GROUP BY k.campaign_id
+    ) AS i ON k.of_campaign = i.of_campaign AND k.clicked_at >= i.at
+    GROUP BY k.of_campaign
 ) AS f
 LEFT JOIN ads.campaign_directory AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id

@@ -70,7 +70,7 @@ SELECT
     toFloat64(period_spend) / nullIf(toFloat64(f.budget), 0) AS budget_used,
     f.budget - period_spend AS remaining,
     if(f.budget_kind = 'daily', f.overspend_daily, greatest(f.spend - f.budget, toDecimal128(0, 6))) AS overdelivery,
-    if(f.pricing_model = 'cpm', NULL, greatest(toInt64(0), toInt64(remaining / nullIf(f.bid, 0)))) AS affordable_clicks,
+    if(f.pricing_model = 'cpm' OR f.bid = 0, NULL, greatest(toInt64(0), toInt64(remaining / nullIf(f.bid, 0)))) AS affordable_clicks,
     ${AS_OF_COLUMNS}
 FROM ${FLIGHT} AS f
 ${JOIN_ADVERTISER}
@@ -131,7 +131,7 @@ const PACING_COLUMNS = [
 
 const MEAN = 'f.pace_sum / nullIf(f.pace_days, 0)';
 const DEVIATION =
-  'sqrt(greatest(0, (f.pace_squares - toFloat64(f.pace_sum) * toFloat64(f.pace_sum) / f.pace_days) / nullIf(f.pace_days - 1, 0)))';
+  'sqrt(greatest(0, (f.pace_squares - toFloat64(f.pace_sum) * toFloat64(f.pace_sum) / f.pace_days) / (f.pace_days - 1)))';
 const HALF_WIDTH = `1.959964 * ${DEVIATION} * sqrt(f.days_left)`;
 const CENTRE = 'toFloat64(f.spend_before) + toFloat64(f.pace_sum) * f.days_left / nullIf(f.pace_days, 0)';
 const DAYS_TO_EXHAUSTION =
@@ -179,11 +179,11 @@ SELECT
     f.flight_spend AS flight_spend,
     ${PACING} AS pacing,
     ${bandSql('pacing')} AS band,
-    greatest(total_budget - f.spend, toDecimal128(0, 6)) / nullIf(f.days_left, 0) AS required_daily_spend,
+    if(isNull(total_budget), NULL, greatest(total_budget - f.spend, toDecimal128(0, 6))) / nullIf(f.days_left, 0) AS required_daily_spend,
     ${MEAN} AS mean_daily_spend,
     if(f.days_left = 0, NULL, f.spend_before + f.pace_sum * f.days_left / nullIf(f.pace_days, 0)) AS projected_spend,
-    if(f.days_left = 0, NULL, greatest(toFloat64(f.spend), ${CENTRE} - ${HALF_WIDTH})) AS projected_low,
-    if(f.days_left = 0, NULL, greatest(toFloat64(f.spend), ${CENTRE} + ${HALF_WIDTH})) AS projected_high,
+    if(ifNull(f.days_left, 0) = 0 OR f.pace_days < 2, NULL, greatest(toFloat64(f.spend), ${CENTRE} - ${HALF_WIDTH})) AS projected_low,
+    if(ifNull(f.days_left, 0) = 0 OR f.pace_days < 2, NULL, greatest(toFloat64(f.spend), ${CENTRE} + ${HALF_WIDTH})) AS projected_high,
     if(f.budget_kind = 'daily' OR f.spend >= f.budget OR NOT (${IN_FLIGHT}) OR ifNull(${DAYS_TO_EXHAUSTION} > f.days_left, false) OR ${DAYS_TO_EXHAUSTION} > 36500, NULL,
         addDays(f.today, greatest(1, ${DAYS_TO_EXHAUSTION}) - 1)) AS exhaustion_day,
     ${AS_OF_COLUMNS}

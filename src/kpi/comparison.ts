@@ -190,10 +190,10 @@ FROM
     FROM
     (
         SELECT d.campaign_id AS campaign_id,
-            ifNull(toInt64(greatest(0, least(${WEEKS}, intDiv(dateDiff('day', d.start_date, ${TODAY}), 7)))), ${WEEKS}) AS flight_weeks,
+            if(isNull(d.start_date), ${WEEKS}, toInt64(greatest(0, least(${WEEKS}, intDiv(dateDiff('day', d.start_date, ${TODAY}), 7))))) AS flight_weeks,
             if(flight_weeks = 0, NULL, flight_weeks) AS weeks,
-            sumIf(e.i, e.ago = 0) AS i0, sumIf(e.k, e.ago = 0) AS k0,
-            sumIf(e.i, e.ago BETWEEN 1 AND flight_weeks) AS i1, sumIf(e.k, e.ago BETWEEN 1 AND flight_weeks) AS k1
+            ifNull(sumIf(e.i, e.ago = 0), 0) AS i0, ifNull(sumIf(e.k, e.ago = 0), 0) AS k0,
+            ifNull(sumIf(e.i, e.ago BETWEEN 1 AND flight_weeks), 0) AS i1, ifNull(sumIf(e.k, e.ago BETWEEN 1 AND flight_weeks), 0) AS k1
         FROM (SELECT campaign_id, start_date FROM \${campaigns} WHERE NOT deleted) AS d
         LEFT JOIN
         (

@@ -18,7 +18,7 @@ const BY_DAY = `SELECT d.campaign_id AS campaign_id, d.day AS day, d.i AS i, d.k
         INNER JOIN \${campaigns} AS c ON d.campaign_id = c.campaign_id`;
 
 /**
- * One row per campaign that exists: its attributes, its days, what it spent until when.
+ * One row per campaign that exists (greatest and least leave NULLs out, so each may stand only where none can be): its attributes, its days, what it spent until when.
  *
  * Columns: campaign_id, campaign, advertiser_id, bid, budget, start_date, end_date, pricing_model, budget_kind, today,
  * d_total, d_elapsed (full days), days_left (today counts), impressions, clicks, spend (of all time), spend_before
@@ -30,8 +30,8 @@ export const FLIGHT = `(
         c.start_date AS start_date, c.end_date AS end_date,
         ${PRICING} AS pricing_model, ${BUDGET_KIND} AS budget_kind, toNullable(${TODAY}) AS today,
         toInt64(dateDiff('day', c.start_date, c.end_date) + 1) AS d_total,
-        greatest(toInt64(0), least(toInt64(dateDiff('day', c.start_date, today)), ifNull(d_total, 9223372036854775807))) AS d_elapsed,
-        greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, today), today), c.end_date) + 1)) AS days_left,
+        if(isNull(c.start_date), NULL, greatest(toInt64(0), least(toInt64(dateDiff('day', c.start_date, today)), ifNull(d_total, 9223372036854775807)))) AS d_elapsed,
+        if(isNull(c.end_date), NULL, greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, today), today), c.end_date) + 1))) AS days_left,
         greatest(toInt64(0), toInt64(dateDiff('day', greatest(ifNull(c.start_date, subtractDays(today, ${PACE_DAYS})), subtractDays(today, ${PACE_DAYS})), least(ifNull(c.end_date, subtractDays(today, 1)), subtractDays(today, 1))) + 1)) AS pace_days,
         ifNull(f.impressions, 0) AS impressions, ifNull(f.clicks, 0) AS clicks, ifNull(f.spend, 0) AS spend, ifNull(f.spend_before, 0) AS spend_before,
         ifNull(f.spend_today, 0) AS spend_today, ifNull(f.flight_spend, 0) AS flight_spend, ifNull(f.overspend_daily, 0) AS overspend_daily,
