@@ -5,7 +5,7 @@
 -- Unit:     money in the currency of the bids, exact decimals
 -- Grain:    one row per campaign that exists
 -- NULL:     as in the source
--- Caveat:   With `--as-of` names, bids, budgets and dates are those of that position; rules for pricing and budgets are always the present ones.
+-- Caveat:   Names, bids, budgets and dates are the present ones; past ones are in `campaign_versions` and `advertiser_versions`.
 --
 -- As a view:  SELECT * FROM ads.kpi_campaigns(pricing_model = 'cpc', budget_kind = 'lifetime')
 -- This file:  clickhouse-client --param_pricing_model=… --param_budget_kind=… --queries-file sql/kpi/campaigns.sql

@@ -8,7 +8,7 @@
 -- Caveat:   Estimated: the source has bids, which are maxima, and no auction prices.
 -- Caveat:   `pricing_model` decides what a bid buys: `cpc` one click, `cpm` a thousand impressions; a rule for the campaign or its advertiser goes before it.
 -- Caveat:   Each event is priced with the bid that was in force at its own time; a change of the bid re-prices nothing before it. The first bid known holds for everything before.
--- Caveat:   The hour that is not over counts nowhere: in the first hour of a day all is 0. For a whole day take its last moment: `--as-of` or `now` at 23:59 leaves out the last hour, midnight begins the next day.
+-- Caveat:   The hour that is not over counts nowhere: in the first hour of a day all is 0. A whole day is never compared in full: `now` at 23:59 leaves out its last hour, midnight begins the next day.
 -- Caveat:   An hour that a change of clocks left out or repeated counts as often as it was there.
 --
 -- As a view:  SELECT * FROM ads.kpi_comparison(now = '2026-03-07 10:00:00', timezone = 'UTC', by = 'platform', pricing_model = 'cpc')

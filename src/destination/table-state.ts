@@ -193,8 +193,10 @@ export class TableStateStore {
     for (const { from, to } of changes.renamed) {
       for (const table of ['chunks', 'incomplete']) {
         await this.#clickhouse.command(
-          `INSERT INTO ${this.#internal}.${table} SELECT * REPLACE({to:String} AS table) FROM ${this.#internal}.${table} FINAL
-           WHERE pipeline = {pipeline:String} AND table = {from:String} AND generation = {generation:UInt32}`,
+          // In a query of its own: beside REPLACE a condition would mean the replaced name.
+          `INSERT INTO ${this.#internal}.${table} SELECT * REPLACE({to:String} AS table)
+           FROM (SELECT * FROM ${this.#internal}.${table} FINAL
+                 WHERE pipeline = {pipeline:String} AND table = {from:String} AND generation = {generation:UInt32})`,
           {
             params: { pipeline: this.#pipeline, from: from.table, to: to.table, generation: from.generation },
             settings: this.#settings(table),

@@ -37,7 +37,7 @@ export const CAMPAIGNS_KPI: KpiDefinition = {
   grain: 'one row per campaign that exists',
   nullRule: 'as in the source',
   caveats: [
-    'With `--as-of` names, bids, budgets and dates are those of that position; rules for pricing and budgets are always the present ones.',
+    'Names, bids, budgets and dates are the present ones; past ones are in `campaign_versions` and `advertiser_versions`.',
   ],
   view: 'kpi_campaigns',
   params: ['pricing_model', 'budget_kind'],

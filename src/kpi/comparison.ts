@@ -86,7 +86,7 @@ export const COMPARISON_KPI: KpiDefinition = {
   nullRule: 'a change against 0 is NULL, a CTR without impressions too',
   caveats: [
     ...MONEY_CAVEATS,
-    'The hour that is not over counts nowhere: in the first hour of a day all is 0. For a whole day take its last moment: `--as-of` or `now` at 23:59 leaves out the last hour, midnight begins the next day.',
+    'The hour that is not over counts nowhere: in the first hour of a day all is 0. A whole day is never compared in full: `now` at 23:59 leaves out its last hour, midnight begins the next day.',
     'An hour that a change of clocks left out or repeated counts as often as it was there.',
   ],
   view: 'kpi_comparison',

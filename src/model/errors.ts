@@ -81,6 +81,10 @@ export const ERRORS = {
     remedy: 'operator',
     hint: 'See to the disk and the directory named; what the journal holds and the slot has confirmed is nowhere else.',
   },
+  TABLE_ALTERED: {
+    remedy: 'retry',
+    hint: 'A table was altered after the catalogue had been read: it is read again by itself, and the table followed as it is now.',
+  },
   STREAM_ENDED: { remedy: 'retry', hint: 'The connection to PostgreSQL was lost; it is opened again by itself.' },
   SPOOL_FULL: {
     remedy: 'operator',

@@ -58,5 +58,7 @@ export function mayPass(error: AppError): boolean {
   const isRefused = error.code === 'MIGRATION_FAILED' && clickhouseCode !== undefined;
   if (error.code === 'CLICKHOUSE_FAILED' || isRefused) return !FINAL_CLICKHOUSE_CODES.has(Number(clickhouseCode));
   if (error.code === 'POSTGRES_FAILED') return !FINAL_SQLSTATE_CLASSES.has(String(sqlState).slice(0, 2));
+  // The same would be asked for again, of a table that is another by now: another session asks for what there is.
+  if (error.code === 'TABLE_ALTERED') return false;
   return ERRORS[error.code].remedy === 'retry';
 }

@@ -18,6 +18,8 @@ export interface CatalogWatchOptions {
   readonly prints: readonly TablePrint[];
   /** Tables that it follows. */
   readonly oids: ReadonlySet<number>;
+  /** Whether the configuration wants a table of that name. */
+  readonly isChosen: (table: { schema: string; name: string }) => boolean;
   /** Between two looks, ms. */
   readonly pollMs: number;
   readonly signal: AbortSignal;
@@ -70,7 +72,7 @@ export class CatalogWatch {
   }
 
   async #look(): Promise<string | null> {
-    return whatChanged(this.#known, await this.#read(), this.#options.oids);
+    return whatChanged(this.#known, await this.#read(), this.#options);
   }
 
   /** One after the other: they share a connection. */
@@ -99,11 +101,11 @@ export class CatalogWatch {
   }
 }
 
-/** What has changed of the tables that are followed, in words; null when nothing. */
+/** What has changed of the tables that are followed, or is to be followed now, in words; null when nothing. */
 function whatChanged(
   known: ReadonlyMap<number, TablePrint>,
   found: readonly TablePrint[],
-  oids: ReadonlySet<number>,
+  { oids, isChosen }: Pick<CatalogWatchOptions, 'oids' | 'isChosen'>,
 ): string | null {
   const present = new Map(found.map((print) => [print.oid, print]));
   for (const oid of oids) {
@@ -117,5 +119,10 @@ function whatChanged(
     if (now.rest !== before.rest) return `${label} has another key`;
     if (now.published !== before.published) return `the publication of ${label} has changed`;
   }
-  return null;
+  const isNew = (print: TablePrint): boolean => {
+    const before = known.get(print.oid);
+    return before === undefined || before.schema !== print.schema || before.name !== print.name;
+  };
+  const wanted = found.find((print) => !oids.has(print.oid) && isNew(print) && isChosen(print));
+  return wanted === undefined ? null : `${wanted.schema}.${wanted.name} is new`;
 }

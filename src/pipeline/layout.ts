@@ -17,6 +17,8 @@ export interface TableLayout {
   readonly building: boolean;
   /** Changes committed before this position are left out: the load sees them. */
   readonly fromLsn: Lsn;
+  /** Print of its columns when the session looked at it (source/shapes.ts): rows read by name must still have them. */
+  readonly print?: string | undefined;
 }
 
 /** Names of a table's objects in the copy; `mirror` is the one that is written to. */

@@ -17,7 +17,8 @@ import { AppError } from '../model/errors.ts';
 import { chIdent } from '../model/quote.ts';
 import { isKeyless } from '../model/table.ts';
 import { chunkQuery, type Chunk } from '../source/chunks.ts';
-import { copyOut } from '../source/copy-out.ts';
+import { copyOut, type CopyOutOptions } from '../source/copy-out.ts';
+import { assertUnaltered } from '../source/shapes.ts';
 import type { Copy } from './copy.ts';
 import { failPoint, failPointOnTheWay } from './fail-points.ts';
 import { settleSamples } from './loss-samples.ts';
@@ -81,7 +82,12 @@ export class ChunkReader {
    */
   async read(client: pg.Client, chunk: Chunk, options: ReadOptions): Promise<ChunkOnItsWay | 'rewritten'> {
     const sql = chunkQuery(this.#layout.table, chunk);
-    return await this.#settled(this.#read(client, { sql, unlessRewritten: chunk }, options));
+    const { table, print } = this.#layout;
+    const check = print === undefined ? undefined : (): Promise<void> => assertUnaltered(client, table, print);
+    const outcome = await this.#settled(this.#read(client, { sql, unlessRewritten: { ...chunk, check } }, options));
+    // Planned again it would be the same, when it is the table that has another name.
+    if (outcome === 'rewritten') await check?.();
+    return outcome;
   }
 
   /** Reads what a COPY statement gives, in the transaction that is open, the same way. */
@@ -102,7 +108,7 @@ export class ChunkReader {
 
   async #read(
     client: pg.Client,
-    { sql, ...unless }: { sql: string; unlessRewritten?: Chunk },
+    { sql, ...unless }: { sql: string } & Pick<CopyOutOptions, 'unlessRewritten'>,
     options: ReadOptions,
   ): Promise<ChunkOnItsWay | 'rewritten'> {
     for (const column of this.#columns) column.clear();

@@ -79,11 +79,15 @@ class ChunkLoad {
   /** The chunks of the present generation: those planned before, or a new plan. */
   async #chunks(): Promise<ChunkState[]> {
     const { copy, url, chunkRows, patience } = this.#options;
-    const state = this.#states.of(this.#layout.table);
+    let state = this.#states.of(this.#layout.table);
     if (state.phase === 'loading' && state.chunksTotal > 0) {
       const found = await untilDone(() => copy.tables.readChunks(state.table, state.generation), patience);
       // Behind them may lie chunks of an earlier plan that had more of them, and died before the state said so.
-      return found.slice(0, state.chunksTotal).map((chunk) => this.#withFile(chunk, state.filenode));
+      const { filenode, chunksTotal } = state;
+      if (found.length >= chunksTotal)
+        return found.slice(0, chunksTotal).map((chunk) => this.#withFile(chunk, filenode));
+      // A plan that is not all there says nothing about what is loaded.
+      state = { ...state, generation: state.generation + 1 };
     }
     const plan = await untilDone(
       () => withLoadSession(url, patience.signal, (client) => this.#plan(client, this.#layout.table, chunkRows)),

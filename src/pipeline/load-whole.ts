@@ -16,6 +16,7 @@ import { type Patience, untilDone } from '../destination/landing.ts';
 import { pgRows } from '../source/connection.ts';
 import { wholeQuery } from '../source/chunks.ts';
 import { FILES_SQL } from '../source/copy-out.ts';
+import { assertUnaltered } from '../source/shapes.ts';
 import { takePlacedSnapshot } from '../source/snapshot.ts';
 import { failPoint } from './fail-points.ts';
 import type { TableLayout } from './layout.ts';
@@ -61,6 +62,7 @@ async function loadOnce(
   const lsn = await takeOver(client, options);
   // Neither is shielded by a snapshot: a table that was truncated or rewritten since looks empty in it.
   await pgRows(client, `LOCK TABLE ${pgRowsOf(table)} IN ACCESS SHARE MODE`);
+  if (layout.print !== undefined) await assertUnaltered(client, table, layout.print);
   if ((await readFiles(client, layout)) !== files) return 'rewritten';
   const place = { fromLsn: lsn, baseVersion: lsn - 1n };
   await states.write({ ...states.of(table), ...place, phase: 'loading', chunksTotal: 1, filenode: 0n });

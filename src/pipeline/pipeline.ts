@@ -114,5 +114,6 @@ async function openSession(copy: Copy, options: PipelineOptions): Promise<Sessio
 function isRetryable(error: unknown, attempt: number, hasStreamed: boolean): boolean {
   if (!(error instanceof AppError)) return false;
   if (error.code === 'SLOT_BUSY') return hasStreamed || attempt < BUSY_ATTEMPTS;
+  if (error.code === 'TABLE_ALTERED') return true;
   return mayPass(error) && (hasStreamed || ERRORS[error.code].remedy === 'retry');
 }

@@ -152,7 +152,11 @@ async function prepareOn(
   });
   const isAsDecided = checkpoint === reached && checkpoint.rollupsLive === (known.checkpoint?.rollupsLive ?? false);
   const start = decision.kind === 'continue' && isAsDecided ? decision : FROM_NOTHING;
-  const placed = layouts.map((layout) => placedAs(layout, latest.get(tableLabel(layout.table))));
+  const prints = new Map(look.prints.map(({ oid, columns }) => [oid, columns]));
+  const placed = layouts.map((layout) => ({
+    ...placedAs(layout, latest.get(tableLabel(layout.table))),
+    print: prints.get(layout.table.oid),
+  }));
   return {
     copy,
     layouts: placed,

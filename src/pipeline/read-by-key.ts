@@ -4,7 +4,9 @@ import type { ColumnBuffer } from '../codec/column.ts';
 import { maskedSql, saltOf, TELL_SALT } from '../codec/mask-sql.ts';
 import { CopyBinaryReader } from '../codec/copy-binary.ts';
 import { pgLiteral, pgRowsOf } from '../model/quote.ts';
+import { pgRows } from '../source/connection.ts';
 import { copyOut } from '../source/copy-out.ts';
+import { assertUnaltered } from '../source/shapes.ts';
 import { andFilter } from '../source/row-filter.ts';
 import type { TableLayout } from './layout.ts';
 import { castType, comparable, selectList } from '../source/select-list.ts';
@@ -26,12 +28,16 @@ export async function readByKey(
 ): Promise<void> {
   const salt = saltOf(layout.table.key.flatMap((i) => layout.table.columns[i] ?? []));
   if (salt !== null) await client.query(TELL_SALT, [salt]);
+  await pgRows(client, 'BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY');
+  await pgRows(client, `LOCK TABLE ${pgRowsOf(layout.table)} IN ACCESS SHARE MODE`);
+  if (layout.print !== undefined) await assertUnaltered(client, layout.table, layout.print);
   for (let from = 0; from < keys.length; from += KEYS_PER_QUERY) {
     const reader = new CopyBinaryReader(into.columns, layout.codecs);
     const onFrames = (bytes: Buffer, start: number, end: number): void => void reader.pushFrames(bytes, start, end);
     await copyOut(client, keyQuery(layout, keys.slice(from, from + KEYS_PER_QUERY)), onFrames, { signal: into.signal });
     reader.end();
   }
+  await pgRows(client, 'COMMIT');
 }
 
 function keyQuery({ table }: TableLayout, keys: readonly (readonly string[])[]): string {

@@ -1,9 +1,11 @@
 /** Parts of a session that need nothing of it but what they are given: the writer and the stream. */
 import { tmpdir } from 'node:os';
+import { copiedTables } from '../config/table-rules.ts';
 import type { Patience } from '../destination/landing.ts';
 import { AppError } from '../model/errors.ts';
 import { maxLsn } from '../model/lsn.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
+import { chooser } from '../source/catalog.ts';
 import { openStream, type ReplicationStream, type StreamOptions } from '../source/stream.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { TableShape } from '../model/shape.ts';
@@ -102,11 +104,13 @@ export function openReadings({ look, states }: Prepared): Readings {
 /** Opens the watch for changes of what the session was prepared for. */
 export function openWatch(
   { look, layouts }: Prepared,
-  { postgresUrl: url, publication, catalogPollMs: pollMs, log }: PipelineOptions,
+  options: PipelineOptions,
   owner: Pick<CatalogWatchOptions, 'signal' | 'onChange'>,
 ): CatalogWatch {
+  const { postgresUrl: url, publication, catalogPollMs: pollMs, log } = options;
   const oids = new Set(layouts.map(({ table }) => table.oid));
-  return new CatalogWatch({ url, publication, prints: look.prints, oids, pollMs, log, ...owner });
+  const isChosen = chooser(copiedTables(options));
+  return new CatalogWatch({ url, publication, prints: look.prints, oids, isChosen, pollMs, log, ...owner });
 }
 
 /** Why a table whose changes cannot be read any more is not followed. */

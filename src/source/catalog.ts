@@ -82,10 +82,20 @@ export async function readTables(client: Client, patterns: TablePatterns = DEFAU
   return [...tables];
 }
 
-/** Like {@link readTables}, but tells the unsuitable tables apart instead of failing. @throws {AppError} `CONFIG_INVALID`. */
-export async function readCatalog(client: Client, patterns: TablePatterns = DEFAULT_PATTERNS): Promise<Catalog> {
+/** Tells which tables are to be copied, going by their names. @throws {AppError} `CONFIG_INVALID`. */
+export function chooser(patterns: TablePatterns): (table: { schema: string; name: string }) => boolean {
   const include = patterns.include.map(toRegExp);
   const exclude = patterns.exclude.map(toRegExp);
+  return (table) => {
+    const label = tableLabel(table);
+    const isWanted = include.some((glob) => glob.test(label)) && !exclude.some((glob) => glob.test(label));
+    return (patterns.ruleFor?.(table).isCopied ?? isWanted) || patterns.also?.has(label) === true;
+  };
+}
+
+/** Like {@link readTables}, but tells the unsuitable tables apart instead of failing. @throws {AppError} `CONFIG_INVALID`. */
+export async function readCatalog(client: Client, patterns: TablePatterns = DEFAULT_PATTERNS): Promise<Catalog> {
+  const isChosen = chooser(patterns);
   const rows = await pgRows(client, QUERY);
   await rejectUnmatchedNames(client, [...patterns.include, ...(patterns.named ?? [])], rows);
   const partitions = await readLeaves(client);
@@ -93,12 +103,10 @@ export async function readCatalog(client: Client, patterns: TablePatterns = DEFA
   const tables: SourceTable[] = [];
   const unsuitable: UnsuitableTable[] = [];
   for (const row of rows) {
-    const label = `${row['schema']}.${row['name']}`;
     const leaves = row['kind'] === 'p' ? (partitions.get(Number(row['oid'])) ?? []) : null;
     const found = readTable(row, leaves);
+    if (!isChosen(found)) continue;
     const rule = patterns.ruleFor?.(found) ?? NO_RULE;
-    const isWanted = include.some((glob) => glob.test(label)) && !exclude.some((glob) => glob.test(label));
-    if (!(rule.isCopied ?? isWanted) && patterns.also?.has(label) !== true) continue;
     const unfit = findFault(row, found);
     const applied = unfit === null ? applyRule(found, rule) : { table: found, fault: unfit };
     const { table } = applied;

@@ -18,7 +18,12 @@ export interface CopyOutOptions {
   /** Drops the connection and rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /** Copies only while the table or partition is still in the file that the chunks were planned on. */
-  readonly unlessRewritten?: { readonly relation: Relation; readonly filenode: string };
+  readonly unlessRewritten?: {
+    readonly relation: Relation;
+    readonly filenode: string;
+    /** Called under the lock that keeps it from being altered; what it throws ends the copy before it begins. */
+    readonly check?: (() => Promise<void>) | undefined;
+  };
 }
 
 /** `rewritten`: TRUNCATE, VACUUM FULL or ALTER TABLE gave the table a new file, or it is gone; nothing was read, plan again. */
@@ -58,12 +63,13 @@ async function copyUnlessRewritten(
   client: Client,
   sql: string,
   onFrames: FrameConsumer,
-  { relation, filenode }: NonNullable<CopyOutOptions['unlessRewritten']>,
+  { relation, filenode, check }: NonNullable<CopyOutOptions['unlessRewritten']>,
 ): Promise<CopyOutcome> {
   await pgRows(client, 'BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY');
   try {
     // The lock comes before the look: whoever wants to rewrite the table now waits for our COMMIT.
     const isSame = (await lock(client, relation)) && (await readFilenode(client, relation)) === filenode;
+    if (isSame) await check?.();
     if (isSame) await runCopy(client, sql, onFrames);
     await pgRows(client, isSame ? 'COMMIT' : 'ROLLBACK');
     return isSame ? 'copied' : 'rewritten';
@@ -78,7 +84,12 @@ async function copyUnlessRewritten(
 async function lock(client: Client, relation: Relation): Promise<boolean> {
   try {
     await pgRows(client, `LOCK TABLE ONLY ${pgTable(relation)} IN ACCESS SHARE MODE`);
-    return true;
+    // Somebody else may have that name by now.
+    const [row] = await pgRows(client, 'SELECT to_regclass($1)::oid::int8 = $2 AS same', [
+      pgTable(relation),
+      relation.oid,
+    ]);
+    return row?.['same'] === 't';
   } catch (error) {
     if (error instanceof AppError && error.details['sqlState'] === UNDEFINED_TABLE) return false;
     throw error;

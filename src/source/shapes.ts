@@ -4,8 +4,11 @@
  * Everything is read in the caller's transaction: with REPEATABLE READ it is one moment together with readTables().
  */
 import type { Client } from 'pg';
+import { AppError } from '../model/errors.ts';
 import { type Lsn, parseLsn } from '../model/lsn.ts';
+import { pgTable } from '../model/quote.ts';
 import type { ShapeColumn, TableShape } from '../model/shape.ts';
+import { tableLabel } from '../model/table.ts';
 import { pgRows } from './connection.ts';
 
 /** Where a look at the catalogue stands. */
@@ -98,10 +101,10 @@ export interface TablePrint {
   readonly published: string;
 }
 
-/**
- * Any change of a column gives its row in the catalogue another xmin, so numbers and xmins are enough; of indexes only
- * those that identify rows count.
- */
+/** Any change of a column gives its row in the catalogue another xmin, so numbers and xmins are enough. */
+const COLUMNS_PRINT = "count(*) || ':' || sum(hashint8((attnum::int8 << 33) + xmin::text::int8))";
+
+/** Of indexes only those that identify rows count. */
 const PRINTS = `
   WITH tables AS MATERIALIZED (
     SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind, c.relpersistence, c.relreplident, c.relrowsecurity
@@ -109,7 +112,7 @@ const PRINTS = `
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
       AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
   ), columns AS (
-    SELECT attrelid, count(*) || ':' || sum(hashint8((attnum::int8 << 33) + xmin::text::int8)) AS print
+    SELECT attrelid, ${COLUMNS_PRINT} AS print
     FROM pg_attribute WHERE attnum > 0 AND attrelid IN (SELECT oid FROM tables) GROUP BY attrelid
   ), keys AS (
     SELECT indrelid, string_agg(indexrelid || ':' || xmin::text, ',' ORDER BY indexrelid) AS print
@@ -135,4 +138,26 @@ export async function readPrints(client: Client, publication: string): Promise<T
     rest: row['rest']!,
     published: row['published']!,
   }));
+}
+
+/**
+ * Makes sure that a table still has the name and the columns that it had when it was looked at. Under a lock of the
+ * caller's, which keeps it so: rows are asked for by names.
+ *
+ * @param print The {@link TablePrint.columns} of that look.
+ * @throws {AppError} `TABLE_ALTERED`.
+ */
+export async function assertUnaltered(
+  client: Client,
+  table: { readonly oid: number; readonly schema: string; readonly name: string },
+  print: string,
+): Promise<void> {
+  const [row] = await pgRows(
+    client,
+    `SELECT coalesce(to_regclass($1)::oid::int8 = $2, false) AS same,
+            (SELECT ${COLUMNS_PRINT} FROM pg_attribute WHERE attnum > 0 AND attrelid = $2::oid) AS print`,
+    [pgTable(table), table.oid],
+  );
+  if (row?.['same'] === 't' && row['print'] === print) return;
+  throw new AppError('TABLE_ALTERED', `${tableLabel(table)} was altered while its rows were to be read`);
 }
