@@ -76,6 +76,22 @@ test.each(CASES)('GIVEN traffic WHEN a column is %s THEN source and copy are equ
   await expect.poll(equal, { timeout: 40_000, interval: 200 }).toEqual([]);
 });
 
+test('GIVEN nobody looks at the catalogue WHEN a column is made nullable and a NULL comes THEN it is looked at, and none is lost', async () => {
+  await using pg = await temporaryPostgres();
+  await using ch = await temporaryClickHouse();
+  await pg.client.query(TABLE);
+  await using pipeline = startPipeline(pg, ch, { catalogPollMs: 3_600_000 });
+  await pipeline.caughtUp();
+  await pg.client.query('ALTER TABLE t ALTER b DROP NOT NULL');
+  await pg.client.query(traffic(2000, 'a, b, c', "i, NULL, 'c'"));
+  await pg.client.query(BEFORE);
+  const equal = async (): Promise<string[]> => {
+    await pipeline.caughtUp();
+    return await differences(pg, ch);
+  };
+  await expect.poll(equal, { timeout: 40_000, interval: 200 }).toEqual([]);
+});
+
 test('GIVEN a stopped pipeline WHEN a table is altered between changes THEN the next start reads each with its own columns', async () => {
   await using pg = await temporaryPostgres();
   await using ch = await temporaryClickHouse();

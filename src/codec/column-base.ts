@@ -64,8 +64,10 @@ export abstract class ColumnBase implements ColumnBuffer {
   }
 
   appendNull(): void {
-    if (this.nulls === null)
-      throw new AppError('VALUE_UNFIT', `${this.options.label}: NULL in a column that cannot hold it`);
+    if (this.nulls === null) {
+      const message = `${this.options.label}: NULL in a column that cannot hold it`;
+      throw new AppError('VALUE_UNFIT', message, { details: { isUnexpectedNull: true } });
+    }
     this.appendZero();
     this.nulls[this.rows - 1] = 1;
   }
@@ -112,7 +114,8 @@ export abstract class ColumnBase implements ColumnBuffer {
    */
   protected unfit(text: string, reason: string, clamp: (() => void) | null): void {
     const { action, report } = this.options.policy;
-    if (action === 'fail' || (action === 'clamp' && clamp === null)) {
+    const cannotStandIn = action === 'clamp' ? clamp === null : this.nulls === null;
+    if (action === 'fail' || cannotStandIn) {
       throw new AppError('VALUE_UNFIT', `${this.options.label}: ${reason}`);
     }
     const { rows: row } = this;

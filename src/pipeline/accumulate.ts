@@ -349,6 +349,9 @@ export class Accumulator implements ChangeSink {
       change();
     } catch (error) {
       if (isAbort(error) || !(error instanceof AppError) || error.code !== 'VALUE_UNFIT') throw error;
+      // The source said that there is none: it allows it by now.
+      if (error.details['isUnexpectedNull'] === true)
+        return this.end(`${tableLabel(table.layout.table)} has a new NULL`);
       const at = formatLsn((BigInt(position.hi) << 32n) | BigInt(position.lo));
       this.#giveUp(table.layout, new AppError('TABLE_QUARANTINED', `${error.message} (at ${at})`, { cause: error }));
       return;
