@@ -10,7 +10,9 @@
  */
 import type { Codec } from '../codec/column.ts';
 import { chIdent, chLiteral } from '../model/quote.ts';
+import { OWN_COLUMNS } from '../model/own-columns.ts';
 import { isKeyless, onDeleteOf, type SourceTable } from '../model/table.ts';
+import { columnComment } from './alter.ts';
 import { FENCE_CONSTRAINT } from './client.ts';
 import {
   currentMultiset,
@@ -61,7 +63,8 @@ export function tableNames(names: Names, target: string, building = false): Tabl
 const MIRROR_COLUMNS = ['`_version` UInt64 CODEC(T64, ZSTD(1))', '`_deleted` UInt8 CODEC(ZSTD(1))'];
 
 /** When a row ended in the source, where it stays (`onDelete: soft`); NULL: it has not. */
-const ENDED_COLUMN = { name: '`_deleted_at`', type: "Nullable(DateTime64(6, 'UTC'))" };
+const ENDED_NAME = '_deleted_at';
+const ENDED_COLUMN = { name: chIdent(ENDED_NAME), type: "Nullable(DateTime64(6, 'UTC'))" };
 
 /** Columns of every landing table after those of the source. */
 const LANDING_COLUMNS = ['`_version` UInt64', '`_deleted` UInt8', '`_sign` Int8', '`_raw` UInt8'];
@@ -99,19 +102,22 @@ export function createTableStatements(
   const at = tableNames(names, table.target, building);
   const columns = table.columns.map((column) => chIdent(column.name));
   const typed = table.columns.map((_, i) => `${columns[i]} ${codecs[i]?.clickhouseType}`);
-  const compressed = typed.map((column, i) => {
-    return `${column} CODEC(${table.columns[i]?.choice?.compression ?? codecs[i]?.compression})`;
+  const compressed = table.columns.map(({ attnum, choice }, i) => {
+    const comment = chLiteral(columnComment(attnum));
+    return `${typed[i]} COMMENT ${comment} CODEC(${choice?.compression ?? codecs[i]?.compression})`;
   });
   const ended = onDeleteOf(table) === 'soft' ? [ENDED_COLUMN] : [];
   const list = [...columns, ...ended.map(({ name }) => name)].join(', ');
-  if (isKeyless(table)) return multisetStatements(names, table, { typed, compressed });
+  const said = comment === '' ? '' : ` COMMENT ${chLiteral(comment)}`;
+  const view = building ? [] : [`CREATE VIEW IF NOT EXISTS ${currentView(at.current, at.mirror, table)}`];
+  if (isKeyless(table)) return [...multisetStatements(names, table, { at, typed, compressed, said }), ...view];
   return [
     `CREATE TABLE IF NOT EXISTS ${at.mirror} (${[...compressed, ...ended.map(({ name, type }) => `${name} ${type} CODEC(ZSTD(1))`), ...MIRROR_COLUMNS, fenceConstraint(names)].join(', ')}) ` +
-      `${engineOf(table)}${comment === '' ? '' : ` COMMENT ${chLiteral(comment)}`}`,
+      `${engineOf(table)}${said}`,
     `CREATE TABLE IF NOT EXISTS ${at.landing} (${[...typed, ...ended.map(({ name, type }) => `${name} ${type}`), ...LANDING_COLUMNS].join(', ')}) ENGINE = Null`,
     `CREATE MATERIALIZED VIEW IF NOT EXISTS ${at.landingView} TO ${at.mirror} AS ` +
       `SELECT ${list}, _version, _deleted FROM ${at.landing} WHERE _raw = 1`,
-    ...(building ? [] : [`CREATE VIEW IF NOT EXISTS ${currentView(at.current, at.mirror, table)}`]),
+    ...view,
   ];
 }
 
@@ -119,17 +125,14 @@ export function createTableStatements(
 function multisetStatements(
   names: Names,
   table: SourceTable,
-  { typed, compressed }: { typed: readonly string[]; compressed: readonly string[] },
+  { at, typed, compressed, said }: { at: TableNames; typed: readonly string[]; compressed: readonly string[]; said: string },
 ): string[] {
-  const at = tableNames(names, table.target);
-  const columns = table.columns.map(({ name }) => name);
-  const list = [...columns.map(chIdent), ...MULTISET_NAMES].join(', ');
+  const list = [...table.columns.map(({ name }) => chIdent(name)), ...MULTISET_NAMES].join(', ');
   return [
     `CREATE TABLE IF NOT EXISTS ${at.mirror} (${[...compressed, ...MULTISET_COLUMNS, fenceConstraint(names)].join(', ')}) ` +
-      engineOf(table),
+      `${engineOf(table)}${said}`,
     `CREATE TABLE IF NOT EXISTS ${at.landing} (${[...typed, ...MULTISET_LANDING_COLUMNS].join(', ')}) ENGINE = Null`,
     `CREATE MATERIALIZED VIEW IF NOT EXISTS ${at.landingView} TO ${at.mirror} AS SELECT ${list} FROM ${at.landing}`,
-    `CREATE VIEW IF NOT EXISTS ${at.current} AS ${currentMultiset(at.mirror, columns)}`,
   ];
 }
 
@@ -152,15 +155,14 @@ function settingLiteral(value: string | number | boolean): string {
 
 /** Name and query of the view that people query: what follows `CREATE OR REPLACE VIEW`. */
 export function currentView(view: string, mirror: string, table: SourceTable): string {
-  const ended = onDeleteOf(table) === 'soft' ? [ENDED_COLUMN.name] : [];
-  return viewSql(view, mirror, [...table.columns.map((column) => chIdent(column.name)), ...ended]);
+  const own = isKeyless(table) ? MULTISET_NAMES : onDeleteOf(table) === 'soft' ? [ENDED_NAME] : [];
+  return viewOf(view, mirror, [...table.columns.map(({ name }) => name), ...own]);
 }
 
 /** The same by the names of the mirror's columns, for tables that are not followed. */
 export function viewOf(view: string, mirror: string, columns: readonly string[]): string {
-  return viewSql(view, mirror, columns.map(chIdent));
-}
-
-function viewSql(view: string, mirror: string, columns: readonly string[]): string {
-  return `${view} AS SELECT ${columns.join(', ')} FROM ${mirror} FINAL WHERE _deleted = 0`;
+  const people = columns.filter((name) => !OWN_COLUMNS.has(name));
+  if (columns.includes('_ordinal')) return `${view} AS ${currentMultiset(mirror, people)}`;
+  const list = [...people, ...columns.filter((name) => name === ENDED_NAME)].map(chIdent);
+  return `${view} AS SELECT ${list.join(', ')} FROM ${mirror} FINAL WHERE _deleted = 0`;
 }

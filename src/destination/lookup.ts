@@ -79,8 +79,8 @@ function keyList(request: LookupRequest, from: number, to: number): string {
 /** `\x` before the digits of bytes. */
 const HEX_PREFIX = 2;
 
-/** The value as a literal of the column's own type. */
-function literal(column: ColumnBuffer, row: number): string {
+/** The value as a literal of the column’s own type. @throws {AppError} `TYPE_UNSUPPORTED`. */
+export function literal(column: ColumnBuffer, row: number): string {
   const value = column.value(row);
   const type = column.clickhouseType;
   if (typeof value === 'number' && /^U?Int/.test(type)) return String(value);

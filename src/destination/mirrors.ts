@@ -3,6 +3,8 @@
  * that when a process died between an exchange of two and the state that would have said so.
  */
 import { formatLsn, type Lsn, parseLsn } from '../model/lsn.ts';
+import { OWN_COLUMNS } from '../model/own-columns.ts';
+import { attnumOf } from './alter.ts';
 import type { ClickHouse } from './client.ts';
 import { type Names, nextMirror } from './ddl.ts';
 
@@ -50,4 +52,50 @@ export async function findMirrors(clickhouse: ClickHouse, names: Names): Promise
 /** Whether a mirror holds these rows. */
 export function isMirrorOf(found: MirrorIdentity | null | undefined, wanted: MirrorIdentity): boolean {
   return found?.oid === wanted.oid && found.build === wanted.build;
+}
+
+/** The columns of a mirror, besides those that every mirror has, and how its rows are sorted. */
+export interface MirrorShape {
+  readonly columns: readonly {
+    readonly name: string;
+    readonly type: string;
+    /** What its comment says; null: nothing, as those of earlier versions. */
+    readonly attnum: number | null;
+    readonly isInKey: boolean;
+  }[];
+  /** Plain names, separated by commas. */
+  readonly sortingKey: string;
+}
+
+/** Looks at the mirrors that are read, by target; those that are not there are left out. */
+export async function readMirrorShapes(
+  clickhouse: ClickHouse,
+  names: Names,
+  targets: readonly string[],
+): Promise<Map<string, MirrorShape>> {
+  const rows = await clickhouse.rows<{ table: string; sorting_key: string; columns: [string, string, string, number][] }>(
+    `SELECT table, any(sorting_key) AS sorting_key, groupArray((name, type, comment, in_key)) AS columns
+     FROM (SELECT c.table AS table, t.sorting_key AS sorting_key, c.name AS name, c.type AS type, c.comment AS comment,
+                  c.is_in_sorting_key OR c.is_in_partition_key AS in_key
+           FROM system.columns c INNER JOIN system.tables t ON t.database = c.database AND t.name = c.table
+           WHERE c.database = {database:String} AND t.database = {database:String} AND t.engine LIKE '%MergeTree'
+             AND c.table IN {targets:Array(String)} AND c.name NOT IN {own:Array(String)} ORDER BY c.table, c.position)
+     GROUP BY table`,
+    { params: { database: names.database, targets, own: [...OWN_COLUMNS] } },
+  );
+  return new Map(
+    rows.map(({ table, sorting_key: key, columns }) => [
+      table,
+      {
+        columns: columns.map(([name, type, comment, inKey]) => ({
+          name,
+          type,
+          attnum: attnumOf(comment),
+          isInKey: inKey === 1,
+        })),
+        // ClickHouse quotes where it must.
+        sortingKey: key.replaceAll(/[`\\]/g, ''),
+      },
+    ]),
+  );
 }

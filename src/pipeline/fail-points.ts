@@ -6,7 +6,7 @@
 /**
  * What brings the process to a point: a first start, a load (also of rows that wait for TOAST values), changes, a
  * TRUNCATE, a start after a crash, a stop in order, a table that is built anew beside the one that
- * is read, tables that come, go, or change their names.
+ * is read, a mirror that is altered, tables that come, go, or change their names.
  */
 export type FailOccasion =
   | 'start'
@@ -17,6 +17,7 @@ export type FailOccasion =
   | 'recovery'
   | 'stop'
   | 'rebuild'
+  | 'alter'
   | 'tables';
 
 /** The places, in the order of the protocol (docs/exactly-once.md): what brings the process there, and what is so then. */
@@ -73,6 +74,9 @@ export const FAIL_POINT_TABLE = {
   exchanged: { on: 'rebuild', means: 'They are exchanged, the view reads the clone, the landing leads to the other.' },
   'old-mirror-dropped': { on: 'rebuild', means: 'The old mirror is gone, the state says that the new one is built.' },
   'place-taken': { on: 'rebuild', means: 'The state says that the table is live.' },
+
+  'mirror-altered': { on: 'alter', means: 'A clone of a mirror has the new columns, nothing leads to it.' },
+  'altered-exchanged': { on: 'alter', means: 'It has the place of the mirror, the view reads another clone.' },
 
   'tables-lined-up': { on: 'tables', means: 'States of tables that were renamed, dropped or asked for are stored.' },
   'mirror-moved': { on: 'tables', means: 'The mirror of a table that was renamed has its new name, its views do not.' },

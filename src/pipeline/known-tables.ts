@@ -5,9 +5,9 @@
  */
 import type { Checkpoint } from '../destination/checkpoint.ts';
 import { type TableRequest, TableRequestStore } from '../destination/table-requests.ts';
+import type { MirrorShape } from '../destination/mirrors.ts';
 import { newTableState, type TableState } from '../destination/table-state.ts';
 import { isAdName, isAdTable } from '../model/roles.ts';
-import { OWN_COLUMNS } from '../model/own-columns.ts';
 import { isKeyless, type SourceTable, tableLabel } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import type { TableLayout } from './layout.ts';
@@ -47,14 +47,13 @@ export function addedTables({ states, requests }: Pick<KnownTables, 'states' | '
 }
 
 /** Why a table's rows do not fit its mirror any more; null when they do, or when there is none yet. */
-export async function shapeFault(copy: Copy, layout: TableLayout, adSchema: boolean): Promise<string | null> {
-  const { table, codecs } = layout;
-  const found = await copy.clickhouse.rows<{ name: string; type: string }>(
-    `SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {target:String}
-       AND name NOT IN {own:Array(String)} ORDER BY position`,
-    { params: { database: copy.names.database, target: table.target, own: [...OWN_COLUMNS] } },
-  );
-  if (found.length === 0) return null;
+export function shapeFault(
+  mirror: MirrorShape | undefined,
+  { table, codecs }: TableLayout,
+  adSchema: boolean,
+): string | null {
+  if (mirror === undefined) return null;
+  const found = mirror.columns;
   const added = table.columns.filter(({ name }) => !found.some((column) => column.name === name));
   const gone = found.filter(({ name }) => !table.columns.some((column) => column.name === name));
   if (added.length + gone.length > 0) return changedColumns(added, gone);
@@ -62,27 +61,14 @@ export async function shapeFault(copy: Copy, layout: TableLayout, adSchema: bool
     found.some((c) => c.name === name && c.type !== codecs[i]?.clickhouseType),
   );
   if (typed !== undefined) return `column “${typed.name}” has another type`;
-  if ((await sortingKey(copy, table.target)) !== wantedKey(table)) return 'other columns identify its rows';
+  if (mirror.sortingKey !== wantedKey(table)) return 'other columns identify its rows';
   return adSchema && isAdName(table) && !isAdTable(table) ? 'a column of the ad schema has another type' : null;
 }
 
-/** The sorting key of a mirror, as plain names. */
-async function sortingKey(copy: Copy, target: string): Promise<string> {
-  const [row] = await copy.clickhouse.rows<{ key: string }>(
-    'SELECT sorting_key AS key FROM system.tables WHERE database = {database:String} AND name = {target:String}',
-    { params: { database: copy.names.database, target } },
-  );
-  return plainNames(row?.key ?? '');
-}
-
-function wantedKey(table: SourceTable): string {
+/** The sorting key of a table's mirror: plain names, as {@link MirrorShape} has them. */
+export function wantedKey(table: SourceTable): string {
   if (isKeyless(table)) return '_version, _ordinal';
-  return plainNames(table.key.map((i) => table.columns[i]?.name ?? '').join(', '));
-}
-
-/** ClickHouse quotes where it must. */
-function plainNames(key: string): string {
-  return key.replaceAll(/[`\\]/g, '');
+  return table.key.map((i) => (table.columns[i]?.name ?? '').replaceAll(/[`\\]/g, '')).join(', ');
 }
 
 /** The state of a table whose changes cannot be followed any more. */

@@ -94,7 +94,7 @@ async function makeViews(copy: Copy, states: readonly TableState[]): Promise<voi
   const { clickhouse, names, fence } = copy;
   const rows = await clickhouse.rows<{ table: string; columns: string[] }>(
     `SELECT table, groupArray(name) AS columns FROM (SELECT table, name FROM system.columns
-       WHERE database = {database:String} AND name NOT IN ('_version', '_deleted') ORDER BY table, position)
+       WHERE database = {database:String} ORDER BY table, position)
      WHERE table IN {targets:Array(String)} AND (concat(table, '_current') NOT IN
        (SELECT name FROM system.tables WHERE database = {database:String})) GROUP BY table`,
     { params: { database: names.database, targets: states.map(({ target }) => target) } },

@@ -4,7 +4,7 @@
  */
 import { copiedTables } from '../config/table-rules.ts';
 import { createTableStatements } from '../destination/ddl.ts';
-import { findMirrors, mirrorComment } from '../destination/mirrors.ts';
+import { findMirrors, mirrorComment, type MirrorShape, readMirrorShapes } from '../destination/mirrors.ts';
 import { isFollowed } from '../destination/table-state.ts';
 import { NO_LSN } from '../model/lsn.ts';
 import { hasOtherRule, ruleDigest } from '../model/rule-digest.ts';
@@ -59,8 +59,11 @@ export async function planStart(copy: Copy, options: PipelineOptions): Promise<S
       table: tableLabel(table),
       what: `is left out: it ${table.reason}`,
     }));
+    const targets = layouts.map(({ table }) => table.target);
+    const shapes = await readMirrorShapes(copy.clickhouse, copy.names, targets);
     for (const layout of layouts) {
-      const what = await fateOf(copy, layout, { state: known.states.get(tableLabel(layout.table)), adSchema });
+      const state = known.states.get(tableLabel(layout.table));
+      const what = fateOf(layout, { state, mirror: shapes.get(layout.table.target), adSchema });
       if (what !== null) tables.push({ table: tableLabel(layout.table), what });
     }
     return {
@@ -78,13 +81,13 @@ export async function planStart(copy: Copy, options: PipelineOptions): Promise<S
 }
 
 /** What happens to a table that can be copied; null: nothing. */
-async function fateOf(
-  copy: Copy,
+function fateOf(
   layout: TableLayout,
-  { state, adSchema }: { state: { readonly rule: string } | undefined; adSchema: boolean },
-): Promise<string | null> {
+  found: { state: { readonly rule: string } | undefined; mirror: MirrorShape | undefined; adSchema: boolean },
+): string | null {
+  const { state, mirror, adSchema } = found;
   if (state === undefined) return isInPlace(layout) ? 'is loaded, into the tables of the ad schema' : 'is loaded';
   if (hasOtherRule(state.rule, ruleDigest(layout.table))) return 'is copied anew: the rules for it have changed';
-  const fault = await shapeFault(copy, layout, adSchema);
+  const fault = shapeFault(mirror, layout, adSchema);
   return fault === null ? null : `has other columns than its copy: ${fault}`;
 }

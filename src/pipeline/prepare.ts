@@ -8,7 +8,7 @@ import { codecFor } from '../codec/codecs.ts';
 import { type Checkpoint, CheckpointStore, CLEAN } from '../destination/checkpoint.ts';
 import { ClickHouse } from '../destination/client.ts';
 import { createTableStatements, type Names, tableNames } from '../destination/ddl.ts';
-import { findMirrors, mirrorComment } from '../destination/mirrors.ts';
+import { findMirrors, mirrorComment, readMirrorShapes } from '../destination/mirrors.ts';
 import { Fence, fenceTables } from '../destination/fence.ts';
 import { migrateClickHouse } from '../destination/schema.ts';
 import { isFollowed, type TableState, TableStateStore } from '../destination/table-state.ts';
@@ -21,6 +21,7 @@ import type { Journal } from '../source/journal.ts';
 import { withoutFilterFaults } from '../source/row-filter.ts';
 import { createSlot, currentLsn, describeOlder, dropSlot, waitForOlderTransactions } from '../source/slot.ts';
 import { lockStart } from '../source/start-lock.ts';
+import { finishAlterations } from './alter-mirror.ts';
 import { findJournal } from './away.ts';
 import type { Copy } from './copy.ts';
 import {
@@ -139,6 +140,7 @@ async function prepareOn(
   const settling = { ...linedUp, states: reshaped };
   const states = await settleBuilds(copy, layoutsOf(kept, settling).layouts, { known: settling, lsn });
   const { layouts } = layoutsOf(kept, { ...known, states });
+  await finishAlterations(copy, layouts, states);
   await makeTables(copy, layouts, { adSchema, look: seen, checkpoint: known.checkpoint });
   failPoint('tables-made');
   await publish(client, copy, { publication, tables, log });
@@ -291,10 +293,12 @@ export async function makeTables(
 ): Promise<void> {
   const states = await copy.tables.readTables();
   await fenceTables(copy.clickhouse, copy.names, layouts.flatMap(writtenTables));
+  const targets = layouts.map(({ table }) => table.target);
+  const mirrors = await readMirrorShapes(copy.clickhouse, copy.names, targets);
   for (const layout of layouts) {
     const state = states.get(tableLabel(layout.table));
     if (layout.building) continue;
-    const fault = await shapeFault(copy, layout, start.adSchema);
+    const fault = shapeFault(mirrors.get(layout.table.target), layout, start.adSchema);
     if (fault !== null && start.checkpoint === null) {
       throw new AppError(
         'NOT_EMPTY',

@@ -158,28 +158,15 @@ async function takePlace(
 ): Promise<TableState> {
   const { clickhouse, names, fence } = copy;
   const { target } = layout.table;
-  const { mirror, current } = tableNames(names, target);
   const next = tableNames(names, target, true).mirror;
   const clone = `${chIdent(names.internal)}.${chIdent(cloneName(target))}`;
   // Nothing in ClickHouse keeps a process that was replaced from an exchange.
   await fence.assertHeld();
   const mirrors = await findMirrors(clickhouse, names);
-  if (!isMirrorOf(mirrors.read.get(target), identity)) {
-    if (!(await isShown(copy, layout))) {
-      await drop(copy, clone);
-      await run(copy, `CREATE TABLE ${clone} CLONE AS ${next}`);
-      await run(copy, `CREATE OR REPLACE VIEW ${currentView(current, clone, layout.table)}`);
-    }
-    failPoint('clone-shown');
-    await fence.assertHeld();
-    await run(
-      copy,
-      mirrors.read.has(target) ? `EXCHANGE TABLES ${mirror} AND ${next}` : `RENAME TABLE ${next} TO ${mirror}`,
-    );
-  }
+  if (!isMirrorOf(mirrors.read.get(target), identity))
+    await exchange(copy, layout, { next, clone: cloneName(target), hasMirror: mirrors.read.has(target) });
   failPoint('exchanged');
-  await run(copy, `CREATE OR REPLACE VIEW ${currentView(current, mirror, layout.table)}`);
-  await makeObjects(copy, { ...layout, building: false }, { building: false, identity });
+  await leadToMirror(copy, layout, identity);
   await drop(copy, clone);
   await drop(copy, next);
   failPoint('old-mirror-dropped');
@@ -187,6 +174,38 @@ async function takePlace(
   await copy.tables.writeTable(live);
   failPoint('place-taken');
   return live;
+}
+
+/**
+ * Another table becomes the mirror that is read. Readers of the view see the old columns and rows, or the new ones:
+ * it reads a clone of the new one from here on, until {@link leadToMirror}.
+ *
+ * @param with_.next Qualified name, quoted.
+ * @param with_.clone Name in the internal database.
+ */
+export async function exchange(
+  copy: Copy,
+  layout: TableLayout,
+  with_: { readonly next: string; readonly clone: string; readonly hasMirror: boolean },
+): Promise<void> {
+  const { next, hasMirror } = with_;
+  const { mirror, current } = tableNames(copy.names, layout.table.target);
+  const clone = `${chIdent(copy.names.internal)}.${chIdent(with_.clone)}`;
+  if (!(await isShown(copy, layout, with_.clone))) {
+    await drop(copy, clone);
+    await run(copy, `CREATE TABLE ${clone} CLONE AS ${next}`);
+    await run(copy, `CREATE OR REPLACE VIEW ${currentView(current, clone, layout.table)}`);
+  }
+  failPoint('clone-shown');
+  await copy.fence.assertHeld();
+  await run(copy, hasMirror ? `EXCHANGE TABLES ${mirror} AND ${next}` : `RENAME TABLE ${next} TO ${mirror}`);
+}
+
+/** View and landing are those of the mirror that is read. */
+export async function leadToMirror(copy: Copy, layout: TableLayout, identity: MirrorIdentity): Promise<void> {
+  const { mirror, current } = tableNames(copy.names, layout.table.target);
+  await run(copy, `CREATE OR REPLACE VIEW ${currentView(current, mirror, layout.table)}`);
+  await makeObjects(copy, { ...layout, building: false }, { building: false, identity });
 }
 
 /** Makes what rows are landed in anew, to go to the mirror meant, and the mirror if there is none. */
@@ -204,11 +223,11 @@ async function makeObjects(
 }
 
 /** Whether the view reads the clone already: then a process died before the exchange. */
-async function isShown({ clickhouse, names }: Copy, { table }: TableLayout): Promise<boolean> {
+async function isShown({ clickhouse, names }: Copy, { table }: TableLayout, clone: string): Promise<boolean> {
   const rows = await clickhouse.rows(
     `SELECT 1 FROM system.tables WHERE database = {database:String} AND name = {view:String}
        AND position(replaceAll(as_select, char(96), ''), {clone:String}) > 0`,
-    { params: { database: names.database, view: `${table.target}_current`, clone: `.${cloneName(table.target)}` } },
+    { params: { database: names.database, view: `${table.target}_current`, clone: `.${clone}` } },
   );
   return rows.length > 0;
 }

@@ -5,6 +5,7 @@
  * A rewrite by ALTER TABLE sends no changes. It is known by two things together: the table has another file, as after
  * TRUNCATE or VACUUM FULL, and a column has another row in the catalogue, as after RENAME.
  */
+import { type MirrorShape, readMirrorShapes } from '../destination/mirrors.ts';
 import { newTableState, type TableState } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
@@ -12,6 +13,7 @@ import { isAdName } from '../model/roles.ts';
 import { decodeShapes, encodeShapes, hasOtherFiles, isSameShape, type TableShape } from '../model/shape.ts';
 import { onDeleteOf, type SourceTable, tableLabel } from '../model/table.ts';
 import type { FoundShape } from '../source/shapes.ts';
+import { alterMirror } from './alter-mirror.ts';
 import type { Copy } from './copy.ts';
 import { shapeFault } from './known-tables.ts';
 import { isInPlace, type TableLayout } from './layout.ts';
@@ -34,11 +36,14 @@ export async function reshape(
   { look, states, adSchema, lsn }: ReshapeFacts,
 ): Promise<ReadonlyMap<string, TableState>> {
   const next = new Map(states);
+  const targets = layouts.map(({ table }) => table.target);
+  const mirrors = await readMirrorShapes(copy.clickhouse, copy.names, targets);
   for (const layout of layouts) {
     const label = tableLabel(layout.table);
     const state = states.get(label);
     if (state === undefined) continue;
-    const why = await reasonOf(copy, layout, { state, now: shapeIn(look, layout.table), adSchema });
+    const now = shapeIn(look, layout.table);
+    const why = await reasonOf(copy, layout, { state, now, adSchema, mirror: mirrors.get(layout.table.target) });
     if (why === null && !(state.building && state.shape === '')) continue;
     const target = { ...layout, state };
     const asked = why === null ? { ...state, fromLsn: lsn } : await stateToRebuild(copy, target, { lsn, why });
@@ -58,28 +63,39 @@ export async function reshape(
   }
 }
 
-async function reasonOf(
-  copy: Copy,
-  layout: TableLayout,
-  { state, now, adSchema }: { state: TableState; now: FoundShape; adSchema: boolean },
-): Promise<string | null> {
+interface Present {
+  readonly state: TableState;
+  readonly now: FoundShape;
+  readonly adSchema: boolean;
+  readonly mirror: MirrorShape | undefined;
+}
+
+/** Alters the mirror if it is not in line. @returns Why its rows must be read again; null when they need not. */
+async function reasonOf(copy: Copy, layout: TableLayout, present: Present): Promise<string | null> {
+  const { state, now, adSchema, mirror } = present;
   const last = decodeShapes(state.shape).at(-1);
   const isOther = last !== undefined && (!isSameShape(last, now) || wasRewritten(last, now));
   if (layout.building) return isOther ? 'its columns have changed' : null;
-  const fault = await shapeFault(copy, layout, adSchema);
-  // What is loaded in place keeps its mirror, whose columns do not fit then: told by makeTables().
-  const isOfAds = adSchema && isAdName(layout.table);
-  const stays = isOfAds || isInPlace(layout) || onDeleteOf(layout.table) !== 'mirror';
-  if (fault !== null) return stays ? null : `its columns have changed: ${fault}`;
+  const isOfAds = isInPlace(layout) || (adSchema && isAdName(layout.table));
+  const fault = shapeFault(mirror, layout, adSchema);
+  if (isOfAds || onDeleteOf(layout.table) !== 'mirror') {
+    // What is loaded in place keeps its mirror, whose columns do not fit then: told by makeTables().
+    if (fault !== null) return null;
+  }
   if (last !== undefined && wasRewritten(last, now)) return 'the source has written its rows anew';
-  // The same names and types, and other columns all the same.
-  const other = last === undefined ? undefined : layout.table.columns.find((column) => !isIn(last, column));
-  return other === undefined ? null : `its column “${other.name}” is another than before`;
+  if (isOfAds) return otherColumn(layout, last);
+  if (mirror === undefined) return null;
+  const why = await alterMirror(copy, layout, { mirror, state, looks: { last, now } });
+  return why === null ? null : `its columns have changed: ${why}`;
 }
 
-function isIn(last: TableShape, { attnum, name }: { readonly attnum: number; readonly name: string }): boolean {
-  const before = last.columns[attnum - 1];
-  return before?.kind !== 'dropped' && before?.name === name;
+/** The same names and types, and other columns all the same. */
+function otherColumn({ table }: TableLayout, last: TableShape | undefined): string | null {
+  const other = table.columns.find(({ attnum, name }) => {
+    const before = last?.columns[attnum - 1];
+    return last !== undefined && (before?.kind === 'dropped' || before?.name !== name);
+  });
+  return other === undefined ? null : `its column “${other.name}” is another than before`;
 }
 
 /** Whether rows may have other values than before without the stream having said so. */
