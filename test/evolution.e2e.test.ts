@@ -47,11 +47,25 @@ const CASES: readonly [what: string, ddl: string, after: string, reads?: 'reads 
     SAME,
   ],
   ['replaced by one of the same name and type', 'ALTER TABLE t DROP a; ALTER TABLE t ADD a int', SAME],
-  ['retyped', 'ALTER TABLE t ALTER a TYPE text USING a * 2', traffic(2000, 'a, b, c', "i::text, -i, 'c'"), 'reads anew'],
+  [
+    'retyped',
+    'ALTER TABLE t ALTER a TYPE text USING a * 2',
+    traffic(2000, 'a, b, c', "i::text, -i, 'c'"),
+    'reads anew',
+  ],
   ['written anew', 'ALTER TABLE t ALTER a TYPE int USING a + 1', SAME, 'reads anew'],
-  ['added, filled and made mandatory', "ALTER TABLE t ADD d text; UPDATE t SET d = 'd'; ALTER TABLE t ALTER d SET NOT NULL", traffic(2000, 'a, b, c, d', "i, -i, 'c', 'x'"), 'reads anew'],
+  [
+    'added, filled and made mandatory',
+    "ALTER TABLE t ADD d text; UPDATE t SET d = 'd'; ALTER TABLE t ALTER d SET NOT NULL",
+    traffic(2000, 'a, b, c, d', "i, -i, 'c', 'x'"),
+    'reads anew',
+  ],
   ['made mandatory', 'ALTER TABLE t ALTER a SET NOT NULL', SAME],
-  ['widened', 'ALTER TABLE t ALTER v TYPE text; ALTER TABLE t ALTER n TYPE numeric(20, 2)', traffic(2000, 'a, b, c, v, n', "i, -i, 'c', repeat('v', 20), 123456789012.25")],
+  [
+    'widened',
+    'ALTER TABLE t ALTER v TYPE text; ALTER TABLE t ALTER n TYPE numeric(20, 2)',
+    traffic(2000, 'a, b, c, v, n', "i, -i, 'c', repeat('v', 20), 123456789012.25"),
+  ],
   ['made nullable', 'ALTER TABLE t ALTER b DROP NOT NULL', traffic(2000, 'a, b, c', "i, NULL, 'c'")],
 ];
 

@@ -122,9 +122,7 @@ test('GIVEN a column with a default that rows do not hold WHEN it becomes nullab
   await using ch = await temporaryClickHouse();
   await ch.client.command(`CREATE DATABASE ${ch.database} ENGINE = Atomic`);
   const table = `${ch.database}.t`;
-  await ch.client.command(
-    `CREATE TABLE ${table} (id Int32, _deleted UInt8) ENGINE = ReplacingMergeTree ORDER BY id`,
-  );
+  await ch.client.command(`CREATE TABLE ${table} (id Int32, _deleted UInt8) ENGINE = ReplacingMergeTree ORDER BY id`);
   await ch.client.command(`INSERT INTO ${table} VALUES (1, 0)`);
   const column = { name: 'a', attnum: 2, compression: 'ZSTD(1)', initial: "'7'", keepsValues: true };
   for (const type of ['Int32', 'Nullable(Int32)', 'Int32', 'Int64', 'Nullable(Int64)']) {

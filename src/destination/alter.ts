@@ -89,7 +89,9 @@ export function planAlteration(
   const told = untold.map(({ name, attnum }) => `COMMENT COLUMN ${chIdent(name)} ${chLiteral(columnComment(attnum))}`);
   return {
     kind: 'alter',
-    statements: [...statements, ...(told.length === 0 ? [] : [told.join(', ')])].map((s) => `ALTER TABLE ${table} ${s}`),
+    statements: [...statements, ...(told.length === 0 ? [] : [told.join(', ')])].map(
+      (s) => `ALTER TABLE ${table} ${s}`,
+    ),
     rewrites: retyped.length > 0,
     narrowed: retyped.filter(({ attnum, type }) => narrows(type, wantedAt.get(attnum)?.type ?? '')),
   };

@@ -125,7 +125,12 @@ export function createTableStatements(
 function multisetStatements(
   names: Names,
   table: SourceTable,
-  { at, typed, compressed, said }: { at: TableNames; typed: readonly string[]; compressed: readonly string[]; said: string },
+  {
+    at,
+    typed,
+    compressed,
+    said,
+  }: { at: TableNames; typed: readonly string[]; compressed: readonly string[]; said: string },
 ): string[] {
   const list = [...table.columns.map(({ name }) => chIdent(name)), ...MULTISET_NAMES].join(', ');
   return [

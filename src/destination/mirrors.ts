@@ -73,7 +73,11 @@ export async function readMirrorShapes(
   names: Names,
   targets: readonly string[],
 ): Promise<Map<string, MirrorShape>> {
-  const rows = await clickhouse.rows<{ table: string; sorting_key: string; columns: [string, string, string, number][] }>(
+  const rows = await clickhouse.rows<{
+    table: string;
+    sorting_key: string;
+    columns: [string, string, string, number][];
+  }>(
     `SELECT table, any(sorting_key) AS sorting_key, groupArray((name, type, comment, in_key)) AS columns
      FROM (SELECT c.table AS table, t.sorting_key AS sorting_key, c.name AS name, c.type AS type, c.comment AS comment,
                   c.is_in_sorting_key OR c.is_in_partition_key AS in_key
