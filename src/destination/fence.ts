@@ -152,7 +152,8 @@ export class Fence {
 export async function fenceTables(clickhouse: ClickHouse, names: Names, tables: readonly string[]): Promise<void> {
   const open = await clickhouse.rows<{ name: string }>(
     `SELECT name FROM system.tables WHERE database = {database:String} AND name IN {tables:Array(String)}
-       AND engine LIKE '%MergeTree' AND position(create_table_query, {constraint:String}) = 0`,
+       AND engine LIKE '%MergeTree' AND position(create_table_query, {constraint:String}) = 0
+     ORDER BY name`,
     { params: { database: names.database, tables, constraint: `CONSTRAINT ${FENCE_CONSTRAINT} ` } },
   );
   for (const { name } of open) {

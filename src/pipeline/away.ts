@@ -74,7 +74,9 @@ export async function drainWhileAway(copy: Copy, options: PipelineOptions): Prom
 export async function findJournal(options: PipelineOptions, sourceId: string): Promise<Journal | null> {
   const directory = directoryOf(options);
   if (options.journalMaxBytes === 0 && !existsSync(directory)) return null;
-  const journal = await openJournal(directory, { sourceId, slot: options.slot });
+  const isReadOnly = options.isRehearsal === true;
+  if (isReadOnly && !existsSync(directory)) return null;
+  const journal = await openJournal(directory, { sourceId, slot: options.slot }, { isReadOnly });
   return journal.from === null ? null : journal;
 }
 

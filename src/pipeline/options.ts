@@ -35,6 +35,8 @@ export interface PipelineOptions extends Pick<
   readonly log: Log;
   /** Stops the pipeline: cleanly, within seconds. */
   readonly signal: AbortSignal;
+  /** Nothing may be changed, on the disk here neither: a start is rehearsed. */
+  readonly isRehearsal?: boolean;
   /** Told whenever something has moved; cheap, called often. */
   readonly onProgress?: (pipeline: PipelineProgress) => void;
 }

@@ -96,7 +96,7 @@ async function makeViews(copy: Copy, states: readonly TableState[]): Promise<voi
     `SELECT table, groupArray(name) AS columns FROM (SELECT table, name FROM system.columns
        WHERE database = {database:String} ORDER BY table, position)
      WHERE table IN {targets:Array(String)} AND (concat(table, '_current') NOT IN
-       (SELECT name FROM system.tables WHERE database = {database:String})) GROUP BY table`,
+       (SELECT name FROM system.tables WHERE database = {database:String})) GROUP BY table ORDER BY table`,
     { params: { database: names.database, targets: states.map(({ target }) => target) } },
   );
   for (const { table, columns } of rows) {

@@ -1,93 +1,178 @@
 /**
- * What the next start would make or change, without doing it: from the functions that a start itself uses, so that
- * both say the same. Columns of mirrors that are there are looked at, not altered here: their difference is told.
+ * What the next start would make or change, told from a rehearsal of it (rehearse.ts): per table in words and with its
+ * statements, then what belongs to no single table.
  */
 import { copiedTables } from '../config/table-rules.ts';
-import { createTableStatements } from '../destination/ddl.ts';
-import { findMirrors, mirrorComment, type MirrorShape, readMirrorShapes } from '../destination/mirrors.ts';
-import { isFollowed } from '../destination/table-state.ts';
-import { NO_LSN } from '../model/lsn.ts';
-import { hasOtherRule, ruleDigest } from '../model/rule-digest.ts';
-import { tableLabel } from '../model/table.ts';
-import { readCatalog } from '../source/catalog.ts';
-import { connectPostgres, endConnection } from '../source/connection.ts';
-import { planPublication } from '../source/publication.ts';
-import { withoutFilterFaults } from '../source/row-filter.ts';
-import { inspectSlot } from '../source/slot.ts';
+import { currentView, tableNames } from '../destination/ddl.ts';
+import { objectOf } from '../destination/planned-objects.ts';
+import type { PlannedStatement } from '../destination/rehearsed-client.ts';
+import { isFollowed, type TableState } from '../destination/table-state.ts';
+import type { Finding } from '../model/finding.ts';
+import { isKeyless, onDeleteOf, tableLabel } from '../model/table.ts';
+import { tableFindings } from '../source/preflight-tables.ts';
+import { rehearseSource, type SourceRehearsal } from '../source/rehearsal.ts';
+import { type ColumnChange, columnChanges, readMirrorColumns } from './column-changes.ts';
 import type { Copy } from './copy.ts';
-import { addedTables, readKnownTables, shapeFault } from './known-tables.ts';
+import { addedTables, readKnownTables } from './known-tables.ts';
 import { isInPlace, type TableLayout } from './layout.ts';
 import type { PipelineOptions } from './options.ts';
-import { layoutsOf } from './prepare.ts';
+import { rehearse, type Rehearsed } from './rehearse.ts';
 
 /** What would happen to one table. */
 export interface PlannedTable {
   /** `schema.table` of the source. */
   readonly table: string;
+  /** For programs. */
+  readonly fate: TableFate;
   /** In words. */
   readonly what: string;
+  /** Where its columns differ from those of its copy. */
+  readonly columns: readonly ColumnChange[];
+  /** For ClickHouse, in order. */
+  readonly statements: readonly string[];
+  /** For ClickHouse, by a later session: when the table that is built beside its rows has caught up. */
+  readonly later: readonly string[];
 }
+
+/**
+ * - `loaded`: made and read
+ * - `altered`: its mirror is altered, no row is read
+ * - `rebuilt`: read anew beside its rows, whose place it takes; `reloaded`: in their place
+ * - `renamed`, `quarantined`, `paused`, `excluded`, `dropped`: as the phases of a table
+ * - `followed`: nothing but what is needed to go on
+ */
+export type TableFate =
+  | 'loaded'
+  | 'altered'
+  | 'rebuilt'
+  | 'reloaded'
+  | 'renamed'
+  | 'quarantined'
+  | 'paused'
+  | 'excluded'
+  | 'dropped'
+  | 'followed';
 
 /** What a start would do. */
 export interface StartPlan {
+  /** Something would be done. */
+  readonly changes: boolean;
+  readonly tables: readonly PlannedTable[];
   /** Statements for PostgreSQL. */
   readonly postgres: readonly string[];
-  /** Statements for ClickHouse. */
-  readonly clickhouse: readonly string[];
-  readonly tables: readonly PlannedTable[];
-  /** Whether the slot is made: from then on the source keeps WAL. */
+  /** The replication slot is made: from then on the source keeps WAL. */
   readonly makesSlot: boolean;
+  /** All statements for ClickHouse, in order: those of the tables too. */
+  readonly clickhouse: readonly string[];
+  /** Those of no single table: databases, state, history, rollups, key figures, by the migration file that has them. */
+  readonly others: readonly PlannedStatement[];
+  /** What somebody should do in the source, such as a replica identity that is needed. Nothing that a start would do. */
+  readonly findings: readonly Finding[];
 }
 
-/** Looks at both servers. Changes nothing. @throws {AppError} `CONFIG_INVALID`, and those of the servers. */
+/** Looks at both servers. Changes nothing. @throws {AppError} what a start would throw. */
 export async function planStart(copy: Copy, options: PipelineOptions): Promise<StartPlan> {
-  const client = await connectPostgres(options.postgresUrl, {
-    applicationName: 'millrace plan',
-    signal: options.signal,
-  });
-  try {
-    const known = await readKnownTables(copy);
-    const read = await readCatalog(client, { ...copiedTables(options), also: addedTables(known) });
-    const catalog = await withoutFilterFaults(client, read);
-    const wanted = catalog.tables.filter((table) =>
-      isFollowed(known.states.get(tableLabel(table))?.phase ?? 'waiting'),
-    );
-    const { layouts, adSchema } = layoutsOf(wanted, known);
-    const mirrors = await findMirrors(copy.clickhouse, copy.names);
-    const absent = layouts.filter((layout) => !isInPlace(layout) && !mirrors.read.has(layout.table.target));
-    const tables: PlannedTable[] = catalog.unsuitable.map((table) => ({
-      table: tableLabel(table),
-      what: `is left out: it ${table.reason}`,
-    }));
-    const targets = layouts.map(({ table }) => table.target);
-    const shapes = await readMirrorShapes(copy.clickhouse, copy.names, targets);
-    for (const layout of layouts) {
-      const state = known.states.get(tableLabel(layout.table));
-      const what = fateOf(layout, { state, mirror: shapes.get(layout.table.target), adSchema });
-      if (what !== null) tables.push({ table: tableLabel(layout.table), what });
-    }
-    return {
-      postgres: (await planPublication(client, options.publication, wanted)).statements,
-      clickhouse: absent.flatMap(({ table, codecs }) => {
-        const comment = mirrorComment({ oid: table.oid, build: NO_LSN });
-        return createTableStatements(copy.names, table, codecs, { building: false, comment });
-      }),
-      tables: tables.toSorted((a, b) => (a.table < b.table ? -1 : 1)),
-      makesSlot: (await inspectSlot(client, options.slot)) === null,
-    };
-  } finally {
-    await endConnection(client);
-  }
+  await using source = await rehearseSource(options.postgresUrl, options);
+  return await planOn(source, copy, options);
 }
 
-/** What happens to a table that can be copied; null: nothing. */
+/** The same in a session that is there already. */
+export async function planOn(source: SourceRehearsal, copy: Copy, options: PipelineOptions): Promise<StartPlan> {
+  const rehearsed = await rehearse(source, copy, options);
+  const mirrors = await readMirrorColumns(copy.clickhouse, copy.names);
+  const { statements } = rehearsed;
+  const owners = ownersOf(rehearsed);
+  const byTable = new Map<string, string[]>();
+  const others: PlannedStatement[] = [];
+  for (const statement of statements) {
+    const owner = statement.script === null ? owners.get(objectOf(statement.sql)?.name ?? '') : undefined;
+    if (owner === undefined) others.push(statement);
+    else byTable.set(owner, [...(byTable.get(owner) ?? []), statement.sql]);
+  }
+  const tables = [...new Set([...rehearsed.after.keys(), ...rehearsed.before.keys()])].toSorted().flatMap((label) => {
+    const own = byTable.get(label) ?? [];
+    return plannedTable(copy, rehearsed, { label, statements: own, mirrors }) ?? [];
+  });
+  const patterns = { ...copiedTables(options), also: addedTables(await readKnownTables(copy)) };
+  return {
+    changes: statements.length + source.statements.length + tables.length > 0 || source.makesSlot,
+    tables,
+    postgres: source.statements,
+    makesSlot: source.makesSlot,
+    clickhouse: statements.map(({ sql }) => sql),
+    others,
+    findings: await tableFindings(source.client, patterns),
+  };
+}
+
+/** `schema.table` by the names of its objects in ClickHouse. */
+function ownersOf({ before, after }: Rehearsed): Map<string, string> {
+  const owners = new Map<string, string>();
+  for (const { target, table } of [...before.values(), ...after.values()])
+    for (const suffix of ['', '_in', '_mv', '_current', '_next', '_next_clone', '_altered', '_altered_clone'])
+      owners.set(`${target}${suffix}`, table);
+  return owners;
+}
+
+interface Found {
+  readonly label: string;
+  readonly statements: readonly string[];
+  readonly mirrors: Awaited<ReturnType<typeof readMirrorColumns>>;
+}
+
+/** null: nothing happens to it. */
+function plannedTable(copy: Copy, rehearsed: Rehearsed, found: Found): PlannedTable | null {
+  const { label: table, statements } = found;
+  const state = rehearsed.after.get(table);
+  if (state === undefined) {
+    const taken = [...rehearsed.after.values()].some(({ oid }) => oid !== 0 && oid === rehearsed.before.get(table)?.oid);
+    if (taken) return null;
+    return { table, fate: 'dropped', what: 'is forgotten', columns: [], statements, later: [] };
+  }
+  const before = [...rehearsed.before.values()].find(({ oid }) => oid !== 0 && oid === state.oid);
+  const known = before ?? rehearsed.before.get(table);
+  const layout = rehearsed.prepared.layouts.find((candidate) => tableLabel(candidate.table) === table);
+  const told = fateOf(state, known, { layout, statements });
+  if (told === null) return null;
+  const mirror = known === undefined ? undefined : found.mirrors.get(known.target);
+  const columns = layout === undefined || mirror === undefined ? [] : columnChanges(mirror, layout);
+  return { table, ...told, columns, statements, later: told.fate === 'rebuilt' ? laterOf(copy, layout) : [] };
+}
+
 function fateOf(
-  layout: TableLayout,
-  found: { state: { readonly rule: string } | undefined; mirror: MirrorShape | undefined; adSchema: boolean },
-): string | null {
-  const { state, mirror, adSchema } = found;
-  if (state === undefined) return isInPlace(layout) ? 'is loaded, into the tables of the ad schema' : 'is loaded';
-  if (hasOtherRule(state.rule, ruleDigest(layout.table))) return 'is copied anew: the rules for it have changed';
-  const fault = shapeFault(mirror, layout, adSchema);
-  return fault === null ? null : `has other columns than its copy: ${fault}`;
+  state: TableState,
+  before: TableState | undefined,
+  { layout, statements }: { layout: TableLayout | undefined; statements: readonly string[] },
+): Pick<PlannedTable, 'fate' | 'what'> | null {
+  const { phase, reason } = state;
+  if (!isFollowed(phase)) {
+    if (before?.phase === phase && before.table === state.table) return null;
+    // Spelled out, as these are no fates: they are followed.
+    const fate = phase as 'quarantined' | 'paused' | 'excluded' | 'dropped';
+    return { fate, what: fate === 'quarantined' ? `is left out: ${reason}` : `is ${fate}: ${reason}` };
+  }
+  if (before === undefined) {
+    const isOfAds = layout !== undefined && isInPlace(layout);
+    return { fate: 'loaded', what: isOfAds ? 'is loaded, into the tables of the ad schema' : 'is loaded' };
+  }
+  if (state.generation !== before.generation || state.build !== before.build) {
+    if (!state.building) return { fate: 'reloaded', what: `is loaded again in place: ${reason}` };
+    return { fate: 'rebuilt', what: `is built anew beside its rows, and takes their place: ${reason}` };
+  }
+  if (state.table !== before.table) return { fate: 'renamed', what: `was called ${before.table}: its copy is renamed` };
+  if (statements.some((sql) => / (ADD|DROP|RENAME|MODIFY) COLUMN /.test(sql)))
+    return { fate: 'altered', what: 'has other columns: its mirror is altered, no row is read again' };
+  return statements.length === 0 ? null : { fate: 'followed', what: 'is followed: what it is written through is made' };
+}
+
+/** What the exchange takes: as rebuild.ts does it. */
+function laterOf({ names }: Copy, layout: TableLayout | undefined): string[] {
+  if (layout === undefined || onDeleteOf(layout.table) !== 'mirror' || isKeyless(layout.table)) return [];
+  const { mirror, current } = tableNames(names, layout.table.target);
+  const next = tableNames(names, layout.table.target, true).mirror;
+  return [
+    `EXCHANGE TABLES ${mirror} AND ${next}`,
+    `CREATE OR REPLACE VIEW ${currentView(current, mirror, layout.table)}`,
+    `DROP TABLE IF EXISTS ${next} SYNC`,
+  ];
 }

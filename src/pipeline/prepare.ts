@@ -100,7 +100,8 @@ export async function prepare(copy: Copy, options: PipelineOptions): Promise<Pre
   }
 }
 
-async function prepareOn(
+/** The same on a session that is there already. */
+export async function prepareOn(
   client: pg.Client,
   copy: Copy,
   options: PipelineOptions,

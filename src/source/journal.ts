@@ -179,19 +179,26 @@ export class Journal {
  * Opens the journal of a slot, and cuts off what a crash left unfinished at its end.
  *
  * @param directory Made when missing, readable by its owner alone.
+ * @param options.isReadOnly Nothing is cut off or made: only looked at, while another process may write to it.
  * @throws {AppError} `JOURNAL_FAILED`, also when it is of another source or slot, or damaged before its end.
  */
-export async function openJournal(directory: string, owner: JournalOwner): Promise<Journal> {
+export async function openJournal(
+  directory: string,
+  owner: JournalOwner,
+  { isReadOnly = false }: { isReadOnly?: boolean } = {},
+): Promise<Journal> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    if (!isReadOnly) await mkdir(directory, { recursive: true, mode: 0o700 });
     const names = (await readdir(directory)).filter((name) => name.endsWith(SUFFIX)).toSorted();
     const from = await readMeta(directory, owner);
     if (from === null) {
       // Without its beginning nothing in it counts: it was being cleared.
-      for (const name of names) await rm(join(directory, name));
+      if (!isReadOnly) for (const name of names) await rm(join(directory, name));
       return new Journal(directory, { segments: [], from: null, to: 0n });
     }
-    return new Journal(directory, { from, ...(await readSegments(directory, names, from)) });
+    const found = await readSegments(directory, names, from);
+    if (!isReadOnly) await cutOff(directory, names, found.segments);
+    return new Journal(directory, { from, ...found });
   } catch (error) {
     throw failure(error, directory);
   }
@@ -227,7 +234,7 @@ async function readMeta(directory: string, owner: JournalOwner): Promise<Lsn | n
   return parseLsn(meta.from);
 }
 
-/** Finds the last block that ends at a commit; what lies behind it is cut off. */
+/** Finds the last block that ends at a commit: up to there it counts. */
 async function readSegments(
   directory: string,
   names: readonly string[],
@@ -246,12 +253,17 @@ async function readSegments(
     const isCut = segment.bytes < (await stat(path)).size;
     if (isCut && i < names.length - 1) throw new AppError('JOURNAL_FAILED', `${path} is damaged`);
   }
-  for (const name of names.slice(whole.segments)) await rm(join(directory, name));
   const last = segments[whole.segments - 1];
   if (last === undefined) return { segments: [], to: from };
-  await truncate(join(directory, names[whole.segments - 1] ?? ''), whole.offset);
   last.bytes = whole.offset;
   return { segments: segments.slice(0, whole.segments), to: whole.to };
+}
+
+/** Removes what lies behind the segments that count, and behind the end of the last one. */
+async function cutOff(directory: string, names: readonly string[], kept: readonly Segment[]): Promise<void> {
+  for (const name of names.slice(kept.length)) await rm(join(directory, name));
+  const last = kept.at(-1);
+  if (last !== undefined) await truncate(join(directory, names[kept.length - 1] ?? ''), last.bytes);
 }
 
 function sizeOf(parts: readonly Buffer[]): number {

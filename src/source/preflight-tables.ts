@@ -1,7 +1,9 @@
 /** Checks of the tables that are to be copied. */
+import type { Client } from 'pg';
 import type { Finding } from '../model/finding.ts';
 import { pgIdent, pgTable } from '../model/quote.ts';
 import { isKeyless, tableLabel, type SourceTable } from '../model/table.ts';
+import { readCatalog, type TablePatterns } from './catalog.ts';
 import { pgRows } from './connection.ts';
 import type { PreflightCheck, PreflightFacts } from './preflight-facts.ts';
 import { findFilterFaults } from './row-filter.ts';
@@ -16,6 +18,17 @@ export const TABLE_CHECKS: readonly PreflightCheck[] = [
   checkGenerated,
   checkColumns,
 ];
+
+/** What somebody should do about tables that are to be copied: those that cannot be, and what is not told of others. */
+export async function tableFindings(client: Client, patterns: TablePatterns): Promise<Finding[]> {
+  const catalog = await readCatalog(client, patterns);
+  const faults = await findFilterFaults(client, catalog.tables);
+  return [
+    ...checkSuitable({ catalog }),
+    ...checkSuitable({ catalog: { tables: [], unsuitable: faults } }),
+    ...checkReplicaIdentity({ catalog }),
+  ];
+}
 
 function checkTablesExist({ catalog }: PreflightFacts): Finding[] {
   if (catalog.tables.length > 0 || catalog.unsuitable.length > 0) return [];
@@ -62,7 +75,7 @@ async function checkReadable({ client, catalog, role }: PreflightFacts): Promise
 }
 
 /** What the stream can tell of old rows; a publication makes PostgreSQL refuse updates and deletes that it cannot tell. */
-function checkReplicaIdentity({ catalog }: PreflightFacts): Finding[] {
+function checkReplicaIdentity({ catalog }: Pick<PreflightFacts, 'catalog'>): Finding[] {
   return catalog.tables.flatMap((table) => {
     const said = identityFault(table);
     if (said === null) return [];

@@ -6,7 +6,9 @@ import { pgRows } from '../../source/connection.ts';
 interface Plan {
   postgres: string[];
   clickhouse: string[];
+  changes: boolean;
   tables: { table: string; what: string }[];
+  findings: { object: string; remedy: string }[];
   makesSlot: boolean;
 }
 
@@ -19,17 +21,23 @@ test('GIVEN a source WHEN planned THEN all is told and nothing changed; once app
   const plan = JSON.parse(planned.stdout) as Plan;
   expect(plan.postgres).toEqual([expect.stringMatching(/^CREATE PUBLICATION "millrace" FOR TABLE ONLY "public"\."a"/)]);
   expect(plan.clickhouse).toEqual(expect.arrayContaining([expect.stringMatching(/CREATE TABLE IF NOT EXISTS .*`a`/)]));
-  expect(plan.tables).toEqual([
+  expect(plan.tables).toMatchObject([
     { table: 'public.a', what: 'is loaded' },
-    { table: 'public.b', what: expect.stringContaining('is left out: it is unlogged') as string },
+    { table: 'public.b', what: expect.stringContaining('is left out: public.b is unlogged') as string },
   ]);
+  expect(plan.findings).toMatchObject([{ object: 'public.b', remedy: 'ALTER TABLE "public"."b" SET LOGGED;' }]);
+  expect(await millrace(['plan', '--exit-code'], pg, ch)).toMatchObject({ exitCode: 1 });
   expect(plan.makesSlot).toBe(true);
   expect(await pgRows(pg.client, 'SELECT 1 FROM pg_publication')).toEqual([]);
   const databases = await ch.client.rows(`SELECT name FROM system.databases WHERE startsWith(name, '${ch.database}')`);
   expect(databases).toEqual([]);
   expect(await millrace(['apply'], pg, ch)).toMatchObject({ exitCode: 0 });
   const after = JSON.parse((await millrace(['plan', '--json'], pg, ch)).stdout) as Plan;
-  expect(after).toMatchObject({ postgres: [], clickhouse: [], makesSlot: false });
+  expect(after).toMatchObject({ changes: false, tables: [], postgres: [], clickhouse: [], makesSlot: false });
+  expect(await millrace(['plan', '--exit-code'], pg, ch)).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringMatching(/To be done in the source[^]*nothing to do/) as string,
+  });
   await pg.client.query('CREATE TABLE c (id int PRIMARY KEY)');
-  expect((await millrace(['plan'], pg, ch)).stdout).toMatch(/public\.c is loaded[^]*ALTER PUBLICATION[^]*CREATE TABLE/);
+  expect((await millrace(['plan'], pg, ch)).stdout).toMatch(/public\.c is loaded\n[^]*CREATE TABLE[^]*ALTER PUBLICATION/);
 });
