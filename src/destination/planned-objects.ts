@@ -141,7 +141,10 @@ export class PlannedObjects {
     const made = this.#planned().filter(({ object }) => object.from === null);
     const changed = there.map(({ at, object }) => {
       const comment = `, ${chLiteral(object.comment)} AS comment`;
-      const marked = object.constraints === '' ? '' : `, concat(create_table_query, ${chLiteral(object.constraints)}) AS create_table_query`;
+      const marked =
+        object.constraints === ''
+          ? ''
+          : `, concat(create_table_query, ${chLiteral(object.constraints)}) AS create_table_query`;
       return `SELECT * REPLACE (${replaced(at, 'name')}${comment}${marked}) FROM (SELECT * FROM system.tables WHERE ${isAt(object.from, 'name')})`;
     });
     const rows = made.map(({ at, object }) => {
@@ -151,7 +154,11 @@ export class PlannedObjects {
     const template =
       `SELECT one.* REPLACE (${fields.map((field, i) => `row.${i + 1} AS ${field}`).join(', ')}) FROM ` +
       `(SELECT * FROM system.tables WHERE database = 'system' AND name = 'one') AS one ARRAY JOIN [${rows.join(', ')}] AS row`;
-    return union([`SELECT * FROM system.tables WHERE ${this.#untouched('name')}`, ...changed, ...(rows.length > 0 ? [template] : [])]);
+    return union([
+      `SELECT * FROM system.tables WHERE ${this.#untouched('name')}`,
+      ...changed,
+      ...(rows.length > 0 ? [template] : []),
+    ]);
   }
 
   /** `system.columns`: of what is made or altered there are none. */

@@ -28,7 +28,10 @@ export async function readMirrorColumns(clickhouse: ClickHouse, names: Names): P
 }
 
 /** Compares, by name. */
-export function columnChanges(mirror: MirrorColumns, { table, codecs }: Pick<TableLayout, 'table' | 'codecs'>): ColumnChange[] {
+export function columnChanges(
+  mirror: MirrorColumns,
+  { table, codecs }: Pick<TableLayout, 'table' | 'codecs'>,
+): ColumnChange[] {
   const changes = table.columns.flatMap(({ name: column }, i): ColumnChange[] => {
     const wanted = codecs[i]?.clickhouseType ?? '';
     const found = mirror.get(column);

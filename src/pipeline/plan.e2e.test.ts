@@ -25,14 +25,18 @@ async function plan([pgs, ch]: Engines, overrides: Overrides = {}): Promise<Star
 }
 
 /** Applies, and tells the statements that found something to do. */
-async function apply([pgs, ch]: Engines, overrides: Overrides = {}): Promise<Pick<StartPlan, 'postgres' | 'clickhouse'>> {
+async function apply(
+  [pgs, ch]: Engines,
+  overrides: Overrides = {},
+): Promise<Pick<StartPlan, 'postgres' | 'clickhouse'>> {
   const options = { ...pipelineOptions(pgs, ch, overrides), signal: new AbortController().signal };
   const copy = openCopy(options);
   await using _ = copy.clickhouse;
   const clickhouse: string[] = [];
   const command = copy.clickhouse.command.bind(copy.clickhouse);
   copy.clickhouse.command = async (sql, given) => {
-    if (isDefinition(sql) && !(await isDone(ch, sql))) clickhouse.push(sql.replaceAll(/PASSWORD '[^']*'/g, "PASSWORD '***'"));
+    if (isDefinition(sql) && !(await isDone(ch, sql)))
+      clickhouse.push(sql.replaceAll(/PASSWORD '[^']*'/g, "PASSWORD '***'"));
     return await command(sql, given);
   };
   const query = vi.spyOn(pg.Client.prototype, 'query');
@@ -48,7 +52,8 @@ async function apply([pgs, ch]: Engines, overrides: Overrides = {}): Promise<Pic
 async function isDone({ client }: TemporaryClickHouse, statement: string): Promise<boolean> {
   const sql = statement.replace(/^(\s*--.*\n)*\s*/, '');
   const object = objectOf(sql);
-  const [database = object?.database ?? '', name] = object === null ? [/`(.*)`/.exec(sql)?.[1]] : [object.database, object.name];
+  const [database = object?.database ?? '', name] =
+    object === null ? [/`(.*)`/.exec(sql)?.[1]] : [object.database, object.name];
   const rows =
     name === undefined
       ? await client.rows('SELECT 1 FROM system.databases WHERE name = {database:String}', { params: { database } })
@@ -96,7 +101,9 @@ test('GIVEN a source WHEN planned, applied and planned again THEN apply executes
   ]);
   expect(first.tables[1]?.statements).toHaveLength(4);
   const scripts = new Set(first.others.map(({ script }) => script));
-  expect([...scripts]).toEqual(expect.arrayContaining(['V1__internal.sql', 'V2__ad_mirrors.sql', 'R__campaign_price.sql']));
+  expect([...scripts]).toEqual(
+    expect.arrayContaining(['V1__internal.sql', 'V2__ad_mirrors.sql', 'R__campaign_price.sql']),
+  );
   expect(first.findings.map(({ object, remedy }) => [object, remedy])).toEqual(
     expect.arrayContaining([['public.log', 'ALTER TABLE "public"."log" REPLICA IDENTITY DEFAULT;']]),
   );
@@ -123,7 +130,9 @@ test('GIVEN a copy WHEN tables come, go, change names, columns and rules THEN ea
   );
   const overrides: Overrides = {
     excludeTables: ['public.left_out'],
-    tables: [{ match: 'public.ruled', columns: { v: { as: 'text' } }, orderBy: 'id', settings: { index_granularity: 1024 } }],
+    tables: [
+      { match: 'public.ruled', columns: { v: { as: 'text' } }, orderBy: 'id', settings: { index_granularity: 1024 } },
+    ],
   };
   const planned = await expectAsPlanned(engines, overrides);
   const fates = planned.tables.map(({ table, fate }) => [table, fate]);
@@ -147,5 +156,7 @@ test('GIVEN a copy WHEN tables come, go, change names, columns and rules THEN ea
   await pipeline.caughtUp();
   await pipeline.stop();
   expect(await plan(engines, overrides)).toMatchObject(EMPTY);
-  expect(await pgRows(source.client, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'millrace plan'")).toEqual([]);
+  expect(
+    await pgRows(source.client, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'millrace plan'"),
+  ).toEqual([]);
 });

@@ -125,7 +125,9 @@ function plannedTable(copy: Copy, rehearsed: Rehearsed, found: Found): PlannedTa
   const { label: table, statements } = found;
   const state = rehearsed.after.get(table);
   if (state === undefined) {
-    const taken = [...rehearsed.after.values()].some(({ oid }) => oid !== 0 && oid === rehearsed.before.get(table)?.oid);
+    const taken = [...rehearsed.after.values()].some(
+      ({ oid }) => oid !== 0 && oid === rehearsed.before.get(table)?.oid,
+    );
     if (taken) return null;
     return { table, fate: 'dropped', what: 'is forgotten', columns: [], statements, later: [] };
   }

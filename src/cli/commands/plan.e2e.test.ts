@@ -39,5 +39,7 @@ test('GIVEN a source WHEN planned THEN all is told and nothing changed; once app
     stdout: expect.stringMatching(/To be done in the source[^]*nothing to do/) as string,
   });
   await pg.client.query('CREATE TABLE c (id int PRIMARY KEY)');
-  expect((await millrace(['plan'], pg, ch)).stdout).toMatch(/public\.c is loaded\n[^]*CREATE TABLE[^]*ALTER PUBLICATION/);
+  expect((await millrace(['plan'], pg, ch)).stdout).toMatch(
+    /public\.c is loaded\n[^]*CREATE TABLE[^]*ALTER PUBLICATION/,
+  );
 });
