@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import { ClickHouse } from '../../src/destination/client.ts';
-import { createTableStatements, type Names } from '../../src/destination/ddl.ts';
+import { createTableStatements, fenceConstraint, type Names } from '../../src/destination/ddl.ts';
 import { type EmbeddedEngines, startEngines } from '../../src/engines/endpoints.ts';
 import { layoutsOf } from '../../src/pipeline/prepare.ts';
 import type { TableLayout } from '../../src/pipeline/layout.ts';
@@ -80,7 +80,10 @@ export async function readLayout(pg: Client): Promise<TableLayout> {
 export async function createTarget(lab: Lab): Promise<void> {
   const { table, codecs } = await readLayout(lab.pg);
   for (const name of [NAMES.database, NAMES.internal]) await lab.ch.command(`CREATE DATABASE IF NOT EXISTS ${name}`);
-  for (const statement of createTableStatements(NAMES, table, codecs)) await lab.ch.command(statement);
+  // The fence refuses writers that are not Millrace's: contenders write without it.
+  const fence = `, ${fenceConstraint(NAMES)}`;
+  for (const statement of createTableStatements(NAMES, table, codecs))
+    await lab.ch.command(statement.replace(fence, ''));
 }
 
 /** Removes every trace of the contender before: databases, slots, publications. */

@@ -19,10 +19,18 @@ export interface MigrationOptions {
   readonly internal: string;
   /** Values of `${name}` in the files, as they shall stand in SQL (quoted where need be). */
   readonly placeholders: Readonly<Record<string, string>>;
-  /** Leaves out files that this copy does not need; default: none. */
   /** Applies also what was applied already: every statement bears that. */
   readonly again?: boolean;
+  /** Leaves out files that this copy does not need; default: none. */
   readonly filter?: ((file: MigrationFile) => boolean) | undefined;
+}
+
+/** A file as the table `schema_history` knows it. */
+interface MigrationRecord {
+  readonly script: string;
+  /** null: repeatable. */
+  readonly version: string | null;
+  readonly checksum: number;
 }
 
 /** A repeatable file with this line is applied every time: it states something the file does not hold. */
@@ -42,11 +50,16 @@ export async function applyMigrations(clickhouse: ClickHouse, options: Migration
   const applied = await readHistory(clickhouse, history);
   const steps = files.map((file) => ({ file, sql: fillPlaceholders(file.text, options.placeholders, file.script) }));
   const due = steps.filter(({ file, sql }) => isDue(file, sql, applied.get(file.script)) || options.again === true);
-  for (const { file, sql } of due) {
-    await applyFile(clickhouse, file, sql);
-    await remember(clickhouse, history, file, checksumOf(file, sql));
+  const done: MigrationRecord[] = [];
+  try {
+    for (const { file, sql } of due) {
+      await applyFile(clickhouse, file, sql);
+      done.push({ script: file.script, version: file.version, checksum: checksumOf(file, sql) });
+    }
+  } finally {
+    await remember(clickhouse, history, done);
   }
-  return due.map(({ file }) => file.script);
+  return done.map(({ script }) => script);
 }
 
 async function createHistory(clickhouse: ClickHouse, internal: string, history: string): Promise<void> {
@@ -97,8 +110,21 @@ async function applyFile(clickhouse: ClickHouse, file: MigrationFile, sql: strin
   }
 }
 
-async function remember(clickhouse: ClickHouse, history: string, file: MigrationFile, checksum: number): Promise<void> {
-  const params = { script: file.script, version: file.version, checksum };
-  const values = '{script:String}, {version:Nullable(String)}, {checksum:Int32}';
-  await clickhouse.command(`INSERT INTO ${history} (script, version, checksum) VALUES (${values})`, { params });
+/**
+ * All at once: an insert costs about as much as a statement of a file. What a killed process does not remember is
+ * applied again.
+ */
+async function remember(clickhouse: ClickHouse, history: string, done: readonly MigrationRecord[]): Promise<void> {
+  if (done.length === 0) return;
+  const values = done.map((_, i) => `({script${i}:String}, {version${i}:Nullable(String)}, {checksum${i}:Int32})`);
+  const params = Object.fromEntries(
+    done.flatMap(({ script, version, checksum }, i) => [
+      [`script${i}`, script],
+      [`version${i}`, version],
+      [`checksum${i}`, checksum],
+    ]),
+  );
+  await clickhouse.command(`INSERT INTO ${history} (script, version, checksum) VALUES ${values.join(', ')}`, {
+    params,
+  });
 }
