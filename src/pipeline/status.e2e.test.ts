@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { temporaryClickHouse, temporaryPostgres } from '../../test/support/databases.ts';
+import { millrace } from '../../test/support/command.ts';
 import { CheckpointStore, CLEAN } from '../destination/checkpoint.ts';
 import { Fence } from '../destination/fence.ts';
 import { migrateClickHouse } from '../destination/schema.ts';
@@ -68,15 +69,16 @@ test('GIVEN a load under way WHEN the status is read THEN it tells chunks, rows,
     sourceTimeline: 1,
   });
 
-  const status = await readStatus({
+  const sources = {
     postgres: postgres.client,
     clickhouse: copy.client,
     names: copy,
     slot: pipeline,
     endpoints: { postgres: postgres.url, clickhouse: copy.url },
     walBudget: 2 ** 30,
-    walBudgetAction: 'warn',
-  });
+    walBudgetAction: 'warn' as const,
+  };
+  const status = await readStatus(sources);
 
   expect(status).toMatchObject({
     phase: 'stopped',
@@ -99,4 +101,11 @@ test('GIVEN a load under way WHEN the status is read THEN it tells chunks, rows,
     expect.objectContaining({ name: 'public.poison', phase: 'quarantined', chunksDone: 0, reason: 'a reason' }),
   ]);
   expect(JSON.stringify(status)).not.toContain(new URL(postgres.url).password);
+
+  const gone = { ...postgres, url: postgres.url.replace(/:\d+\//, ':1/') };
+  const { stdout, exitCode } = await millrace(['status', '--json'], gone, copy);
+  expect(exitCode).toBe(2);
+  const { tables: toldTables, appliedLsn } = status;
+  expect(JSON.parse(stdout)).toMatchObject({ phase: 'unreachable', tables: toldTables, appliedLsn, slot: null });
+  expect((await millrace(['status'], gone, copy)).stdout).toContain('PostgreSQL  unreachable');
 });

@@ -48,7 +48,7 @@ function appliedTo(appliedLsn: bigint, appliedCommitTimeUs = 0n): Checkpoint {
 
 function conclude(seen: Partial<Observations>) {
   const nothing = { sourceLsn: 0x1000n, sourceTimeUs: 60_000_000n, slot: null, checkpoint: null, tables: [] };
-  const unheard = { pipeline: null, clickhouseError: null, wal: null };
+  const unheard = { pipeline: null, postgresError: null, clickhouseError: null, wal: null };
   return concludeStatus({ ...nothing, ...unheard, ...seen });
 }
 
@@ -62,6 +62,7 @@ describe('concludeStatus', () => {
       lag: { bytes: null, seconds: null },
       slot: null,
       caughtUp: false,
+      postgresError: null,
       clickhouseError: null,
       pipeline: null,
       wal: null,
@@ -94,6 +95,13 @@ describe('concludeStatus', () => {
     const status = conclude({ slot: slotAt(0x800n), clickhouseError: 'connect ECONNREFUSED' });
     expect(status).toMatchObject({ phase: 'unreachable', confirmedLsn: '0/800', caughtUp: false });
     expect(status).toMatchObject({ slot: { active: true, retainedBytes: 0x100 }, lag: { bytes: null } });
+  });
+
+  test('GIVEN a source that cannot be asked THEN the copy is told of, and no lag', () => {
+    const unknown = { sourceLsn: null, sourceTimeUs: null, postgresError: 'connect ECONNREFUSED' };
+    const status = conclude({ ...unknown, tables: [TABLE], checkpoint: appliedTo(0x800n, 1n) });
+    const lag = { bytes: null, seconds: null };
+    expect(status).toMatchObject({ phase: 'unreachable', appliedLsn: '0/800', tables: [TABLE], lag, caughtUp: false });
   });
 
   test('GIVEN a table still loads THEN it is not caught up, whatever the position', () => {

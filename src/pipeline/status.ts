@@ -21,7 +21,7 @@ import { readWal, type WalStatus } from './wal-status.ts';
  * - `stopped`: no process follows the source
  * - `loading`: some table is not yet consistent with the others
  * - `live`: every table follows the source (quarantined ones aside)
- * - `unreachable`: ClickHouse does not answer, so that only the source's side is known
+ * - `unreachable`: a server does not answer, so that only the other's side is known
  */
 export type Phase = 'new' | 'stopped' | 'loading' | 'live' | 'unreachable';
 
@@ -64,6 +64,8 @@ export interface Status {
   } | null;
   /** True when the copy holds everything that was committed when this was asked. */
   readonly caughtUp: boolean;
+  /** Why PostgreSQL could not be asked; null when it was. */
+  readonly postgresError: string | null;
   /** Why ClickHouse could not be asked; null when it was. */
   readonly clickhouseError: string | null;
   /** What the pipeline's process tells of itself; null when none ever did, or ClickHouse could not be asked. */
@@ -74,7 +76,8 @@ export interface Status {
 
 /** Where to look. */
 export interface StatusSources {
-  readonly postgres: pg.Client;
+  /** A session, or why there is none. */
+  readonly postgres: pg.Client | AppError;
   readonly clickhouse: ClickHouse;
   readonly names: Names;
   /** Name of the slot, which is the pipeline's. */
@@ -86,11 +89,12 @@ export interface StatusSources {
 
 /** What was found, before anything is concluded from it. */
 export interface Observations {
-  /** End of the source's log. Must be read before the rest, so that lag is never told too small. */
-  readonly sourceLsn: Lsn;
-  /** Time of the source's clock, µs since 1970. */
-  readonly sourceTimeUs: bigint;
+  /** End of the source's log. Must be read before the rest, so that lag is never told too small. null: unknown. */
+  readonly sourceLsn: Lsn | null;
+  /** Time of the source's clock, µs since 1970; null: unknown. */
+  readonly sourceTimeUs: bigint | null;
   readonly slot: SlotState | null;
+  readonly postgresError: string | null;
   readonly checkpoint: Checkpoint | null;
   readonly tables: readonly TableStatus[];
   readonly pipeline: PipelineVitals | null;
@@ -104,21 +108,38 @@ const ANSWER_MS = 5_000;
 /**
  * Gathers the status.
  *
- * A ClickHouse that cannot be reached is a status too: `phase` is `unreachable` and the rest what PostgreSQL knows.
+ * A server that cannot be reached is a status too: `phase` is `unreachable` and the rest what the other one knows.
  *
- * @throws {AppError} when PostgreSQL cannot be asked, or ClickHouse refuses to answer.
+ * @throws {AppError} when a server refuses to answer.
  */
 export async function readStatus(sources: StatusSources): Promise<Status> {
-  const { postgres, slot, endpoints } = sources;
-  const sourceLsn = await currentLsn(postgres);
-  const slotState = await inspectSlot(postgres, slot);
-  const [clock] = await pgRows(postgres, 'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us');
-  const sourceTimeUs = BigInt(clock?.['us'] ?? 0);
+  const { endpoints } = sources;
+  const source = await readSource(sources);
   const copy = await readCopy(sources);
-  const wal = slotState === null ? null : await readWal({ ...sources, pipeline: copy.pipeline }, slotState);
+  const wal = await readWalOf(sources, { slot: source.slot, pipeline: copy.pipeline });
   const page = endpoints.page ?? null;
   const shown = { postgres: redactUrl(endpoints.postgres), clickhouse: redactUrl(endpoints.clickhouse), page };
-  return { endpoints: shown, ...concludeStatus({ sourceLsn, sourceTimeUs, slot: slotState, wal, ...copy }) };
+  return { endpoints: shown, ...concludeStatus({ ...source, wal, ...copy }) };
+}
+
+type SourceSide = Pick<Observations, 'sourceLsn' | 'sourceTimeUs' | 'slot' | 'postgresError'>;
+
+async function readSource({ postgres, slot: name }: StatusSources): Promise<SourceSide> {
+  if (postgres instanceof AppError) {
+    return { sourceLsn: null, sourceTimeUs: null, slot: null, postgresError: postgres.message };
+  }
+  const sourceLsn = await currentLsn(postgres);
+  const slot = await inspectSlot(postgres, name);
+  const [clock] = await pgRows(postgres, 'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us');
+  return { sourceLsn, sourceTimeUs: BigInt(clock?.['us'] ?? 0), slot, postgresError: null };
+}
+
+async function readWalOf(
+  { postgres, ...sources }: StatusSources,
+  { slot, pipeline }: Pick<Observations, 'slot' | 'pipeline'>,
+): Promise<WalStatus | null> {
+  if (slot === null || postgres instanceof AppError) return null;
+  return await readWal({ ...sources, postgres, pipeline }, slot);
 }
 
 /** What the observations mean. */
@@ -127,11 +148,11 @@ export function concludeStatus(seen: Observations): Omit<Status, 'endpoints'> {
   const applied = checkpoint?.appliedLsn ?? null;
   // Where nothing concerns the copied tables, the position is confirmed without a write to the copy.
   const reached = applied === null ? null : maxLsn(applied, slot?.confirmedFlushLsn ?? NO_LSN);
-  const lagBytes = reached === null ? null : Number(seen.sourceLsn > reached ? seen.sourceLsn - reached : 0n);
+  const lagBytes = reached === null || seen.sourceLsn === null ? null : bytesBetween(reached, seen.sourceLsn);
   const isRecovering = checkpoint?.recovering === true;
   const isLoading = isRecovering || tables.some(({ phase }) => phase !== 'live' && isFollowed(phase));
   const caughtUp = lagBytes === 0 && !isLoading && tables.length > 0;
-  const isUnreachable = seen.clickhouseError !== null;
+  const isUnreachable = seen.clickhouseError !== null || seen.postgresError !== null;
   return {
     phase: isUnreachable
       ? 'unreachable'
@@ -142,10 +163,16 @@ export function concludeStatus(seen: Observations): Omit<Status, 'endpoints'> {
     lag: { bytes: lagBytes, seconds: lagBytes === 0 ? 0 : secondsBehind(seen) },
     slot: slot === null ? null : slotStatus(slot),
     caughtUp,
+    postgresError: seen.postgresError,
     clickhouseError: seen.clickhouseError,
     pipeline: seen.pipeline,
     wal: seen.wal,
   };
+}
+
+/** 0 when the end of the log was read before the copy passed it. */
+function bytesBetween(from: Lsn, to: Lsn): number {
+  return Number(to > from ? to - from : 0n);
 }
 
 function phaseOf(facts: { isNew: boolean; isActive: boolean; isLoading: boolean }): Phase {
@@ -154,7 +181,7 @@ function phaseOf(facts: { isNew: boolean; isActive: boolean; isLoading: boolean 
 }
 
 function secondsBehind({ checkpoint, sourceTimeUs }: Observations): number | null {
-  if (checkpoint === null || checkpoint.appliedCommitTimeUs === 0n) return null;
+  if (sourceTimeUs === null || checkpoint === null || checkpoint.appliedCommitTimeUs === 0n) return null;
   return Math.max(0, Number(sourceTimeUs - checkpoint.appliedCommitTimeUs) / 1e6);
 }
 

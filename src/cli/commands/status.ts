@@ -1,7 +1,9 @@
 /** `millrace status`: how far the copy is, from any terminal. */
 import { Command } from '@commander-js/extra-typings';
+import type pg from 'pg';
 import { ClickHouse } from '../../destination/client.ts';
 import { isFollowed } from '../../destination/table-state.ts';
+import { AppError } from '../../model/errors.ts';
 import { SILENT_SECONDS } from '../../pipeline/read-heartbeat.ts';
 import { readStatus, type Status } from '../../pipeline/status.ts';
 import { connectPostgres } from '../../source/connection.ts';
@@ -18,19 +20,29 @@ export function statusCommand() {
     .action(async (_options, command) => {
       const { config, endpoints, json } = await openContext(command);
       await using clickhouse = new ClickHouse(endpoints.clickhouse);
-      const postgres = await connectPostgres(endpoints.postgres);
+      const postgres = await sessionOn(endpoints.postgres);
       try {
         const names = { database: config.database, internal: config.internalDatabase };
         const { slot, walBudget, walBudgetAction } = config;
         const status = await readStatus({ postgres, clickhouse, names, slot, endpoints, walBudget, walBudgetAction });
-        if (status.clickhouseError !== null) process.exitCode = 2;
+        if (status.phase === 'unreachable') process.exitCode = 2;
         const isAsked = status.clickhouseError === null && status.phase !== 'new';
         const verified = isAsked ? await readProof(clickhouse, names, slot) : null;
         process.stdout.write(json ? renderJson({ ...status, verified }) : statusText(status, verified));
       } finally {
-        await postgres.end();
+        if (!(postgres instanceof AppError)) await postgres.end();
       }
     });
+}
+
+/** A session, or why the source cannot be reached: its copy can still be told of. */
+async function sessionOn(url: string): Promise<pg.Client | AppError> {
+  try {
+    return await connectPostgres(url);
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'POSTGRES_UNREACHABLE') return error;
+    throw error;
+  }
 }
 
 const TABLE_COLUMNS: readonly Column[] = [
@@ -52,9 +64,10 @@ export function statusText(status: Status, verified: Proof | null = null): strin
     `copy        ${status.endpoints.clickhouse}`,
     `applied     ${status.appliedLsn ?? '–'}   confirmed ${status.confirmedLsn ?? '–'}`,
     `lag         ${lagText(lag)}`,
+    ...(status.postgresError === null ? [] : [`PostgreSQL  unreachable: ${status.postgresError}`]),
     ...pipelineLines(status),
     slot === null
-      ? 'slot        none'
+      ? `slot        ${status.postgresError === null ? 'none' : '–'}`
       : `slot        ${slot.active ? 'active' : 'not active'}, log ${slot.walStatus ?? '–'}, keeps ${retained === null ? '–' : byteSize(retained)}`,
     ...walLines(status.wal),
     `verified    ${proofText(verified)}`,
