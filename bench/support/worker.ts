@@ -65,6 +65,7 @@ async function pipeline(job: PipelineJob): Promise<void> {
     tables: [],
     maskSalt: null,
     unfitPolicy: 'fail',
+    eventHistory: 'off',
     loadConnections: OPTIONS.loadConnections.default,
     chunkRows: OPTIONS.chunkRows.default,
     chunkBytes: OPTIONS.chunkBytes.default,

@@ -12,9 +12,9 @@ export function alertOptions({ config, log }: Session, clickhouse: ClickHouse, s
     clickhouse,
     names: { database: config.database, internal: config.internalDatabase },
     pipeline: config.slot,
-    timezone: 'UTC',
+    timezone: config.timezone,
     pricingModel: config.pricingModel,
-    budgetKind: 'lifetime',
+    budgetKind: config.budgetKind,
     thresholds: {
       zeroDeliveryHours: config.alertZeroDeliveryHours,
       pacingBelowPercent: config.alertPacingBelow,

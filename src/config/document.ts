@@ -92,6 +92,8 @@ function kindText(kind: Kind): string {
       return 'path';
     case 'name':
       return 'name';
+    case 'timezone':
+      return 'time zone';
     case 'integer':
       return `${kind.min}–${kind.max}`;
     case 'bytes':

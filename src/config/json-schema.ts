@@ -40,6 +40,7 @@ function schemaOf(kind: Kind): object {
       return { type: 'string', minLength: kind.minLength };
     case 'name':
       return { type: 'string', pattern: '^[a-z_][a-z0-9_]{0,62}$' };
+    case 'timezone':
     case 'url':
     case 'path':
       return { type: 'string', minLength: 1 };

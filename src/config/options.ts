@@ -16,6 +16,8 @@ export type Kind =
   | { readonly type: 'path' }
   /** A name for a server object, lower case so that it needs no quotes anywhere. */
   | { readonly type: 'name' }
+  /** A name of the IANA data base. */
+  | { readonly type: 'timezone' }
   | { readonly type: 'integer'; readonly min: number; readonly max: number }
   /** A size in bytes: a number, or a text such as `16 MiB`. */
   | { readonly type: 'bytes'; readonly min: number; readonly max: number }
@@ -151,11 +153,29 @@ export const OPTIONS = {
     default: 30_000,
     text: 'How long ClickHouse must have been away before the journal is used, in milliseconds.',
   },
+  eventHistory: {
+    group: 'Copy',
+    kind: { type: 'choice', choices: ['off', 'on'] },
+    default: 'off',
+    text: 'Whether every version of impressions and clicks is kept, and every commit, so that key figures can be asked as of any position of the past (`millrace kpi NAME --as-of`): about as many bytes as the events themselves. Switched off, what was kept is dropped.',
+  },
+  timezone: {
+    group: 'Key figures',
+    kind: { type: 'timezone' },
+    default: 'UTC',
+    text: 'Time zone of days and hours in key figures and alerts, for example Europe/Berlin.',
+  },
   pricingModel: {
     group: 'Key figures',
     kind: { type: 'choice', choices: ['cpc', 'cpm'] },
     default: 'cpc',
     text: 'What a bid pays for: a click (cpc) or a thousand impressions (cpm).',
+  },
+  budgetKind: {
+    group: 'Key figures',
+    kind: { type: 'choice', choices: ['lifetime', 'daily'] },
+    default: 'lifetime',
+    text: 'What a budget is for: the whole life of a campaign (lifetime) or each local day (daily).',
   },
   alertInterval: {
     group: 'Alerts',
@@ -332,6 +352,7 @@ export function placeholder(name: OptionName): string {
   const { kind }: Option = OPTIONS[name];
   if (kind.type === 'choice') return kind.choices.length > 4 ? '<level>' : `<${kind.choices.join('|')}>`;
   if (kind.type === 'integer') return '<number>';
+  if (kind.type === 'timezone') return '<zone>';
   return kind.type === 'bytes' ? '<size>' : `<${kind.type}>`;
 }
 

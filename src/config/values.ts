@@ -1,7 +1,10 @@
 /** Checks the value of one option, whether it came as text (environment, flag) or typed (file). */
 import { z } from 'zod';
 import { type Kind, type Option, type OptionName, OPTIONS } from './options.ts';
+import { isTimeZone } from '../model/time-zones.ts';
 import { TABLE_PATTERN } from '../model/patterns.ts';
+
+const NO_ZONE = 'expected a time zone of the IANA data base, such as Europe/Berlin';
 
 /** The value in its final form, or what is wrong with it; never the value itself, which may be a secret. */
 export type Checked = { readonly value: unknown } | { readonly problem: string };
@@ -25,6 +28,8 @@ function schemaOf(kind: Kind): z.ZodType {
       return z
         .string('expected a name')
         .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'expected at most 63 of a–z, 0–9 and _, not beginning with a digit');
+    case 'timezone':
+      return z.string(NO_ZONE).refine(isTimeZone, NO_ZONE);
     case 'integer':
       return integer(kind.min, kind.max);
     case 'bytes':

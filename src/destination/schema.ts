@@ -22,6 +22,7 @@ const ALWAYS_NEEDED = new Set([
   'V15__table_requests.sql',
   'V16__rules.sql',
   'V18__alerts.sql',
+  'V19__as_of_past.sql',
 ]);
 
 /** What the files are told. */

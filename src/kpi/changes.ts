@@ -37,7 +37,7 @@ export const CAMPAIGNS_KPI: KpiDefinition = {
   grain: 'one row per campaign that exists',
   nullRule: 'as in the source',
   caveats: [
-    'Names, bids, budgets and dates are the present ones; past ones are in `campaign_versions` and `advertiser_versions`.',
+    'Names, bids, budgets and dates are the present ones; all versions are in `campaign_versions` and `advertiser_versions`, and `--as-of` asks for those of a past position.',
   ],
   view: 'kpi_campaigns',
   params: ['pricing_model', 'budget_kind'],

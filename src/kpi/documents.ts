@@ -111,6 +111,16 @@ Each figure has one definition, from which come its view in ClickHouse, \`millra
 - All are read from the rollup \`campaign_hourly\`, which is kept equal to the events; only \`cap_out\` and \`time_to_click\` read the events themselves.
 - A campaign or advertiser may have rules of its own for what a bid pays for and what a budget is for: table \`pricing_rules\`.
 
+## As of the past
+
+With \`eventHistory: on\` ([config.md](config.md)) the copy keeps every version of impressions and clicks, as it always does of campaigns and advertisers, and every commit. Then \`millrace kpi NAME --as-of POSITION|TIME\` answers any figure as it was:
+
+- A position (\`16/B374D848\`) means everything committed up to it, to the single commit. A time means everything before the first commit that is later by the clock of the source, as \`recovery_target_time\` does in PostgreSQL; without an offset it is in UTC.
+- The answer names the commit it is of. “Now” is that commit’s time, and prices are those of the bids known then.
+- The past begins when all tables were loaded, at the first start or at the last \`millrace resync\`, or when \`eventHistory\` was switched on. Before that, beyond what is applied, and while tables load the question is refused. Switched off, what was kept is dropped.
+- The rules of \`pricing_rules\` have no past: the present ones hold.
+- The views know the present only. A question about the past reads all versions of all events instead of the rollup, so its cost grows with the events, where that of the present does not. Keeping them costs about the bytes of the events once more, and each insert one more table.
+
 ## Parameters of the views
 
 | Parameter | Type | Meaning |

@@ -4,6 +4,7 @@ import { checkpoint, land, temporaryAdCopy } from '../../test/support/ad-copy.ts
 import { temporaryAdSource } from '../../test/support/ad-source.ts';
 import type { TemporaryClickHouse, TemporaryPostgres } from '../../test/support/databases.ts';
 import { type Asked, ORACLE_NAMES, oracleSql, randomMonth } from '../../test/support/kpi-oracle.ts';
+import { texts } from '../../test/support/kpi-rows.ts';
 import { reloadPrices } from '../destination/rollups.ts';
 import { pgRows } from '../source/connection.ts';
 import { type KpiName, KPIS } from './definitions.ts';
@@ -83,18 +84,4 @@ async function copy(source: TemporaryPostgres, ch: TemporaryClickHouse): Promise
     );
   }
   await checkpoint(ch, 0x100n, '2026-03-31 14:35:10');
-}
-
-/** Rows as sorted lines: numbers to eleven digits, times without fractions of zero, flags as words. */
-function texts(rows: readonly Record<string, unknown>[], columns: readonly string[]): string[] {
-  return rows.map((row) => columns.map((column) => `${column}=${text(row[column])}`).join(' ')).toSorted();
-}
-
-function text(value: unknown): string {
-  if (value === null || value === undefined) return '–';
-  if (value === true || value === 't') return 'yes';
-  if (value === false || value === 'f') return 'no';
-  const plain = typeof value === 'string' ? value : JSON.stringify(value);
-  if (/^-?\d+(\.\d+)?(e[-+]?\d+)?$/i.test(plain)) return String(Number(Number(plain).toPrecision(11)) + 0);
-  return plain.replace(/(\d\d:\d\d:\d\d)\.0+$/, '$1').replace(/(:\d\d\.\d*?)0+$/, '$1');
 }

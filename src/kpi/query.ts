@@ -1,13 +1,15 @@
 /** Asks for a key figure. */
-import type { ClickHouse } from '../destination/client.ts';
+import type { ClickHouse, Params } from '../destination/client.ts';
 import type { Names } from '../destination/ddl.ts';
 import { AppError } from '../model/errors.ts';
 import { chIdent } from '../model/quote.ts';
 import type { KpiColumn, KpiDefinition, ParamName } from './definition.ts';
 import { type KpiName, KPIS } from './definitions.ts';
-import { cutSources, withSources } from './sources.ts';
+import { type Past, resolvePast } from './past.ts';
+import { pastSources } from './past-sources.ts';
+import { cutSources, PRESENT, withSources } from './sources.ts';
 import { reportStatement, viewCall } from './statement.ts';
-import { hasWholeHours, isTimeZone } from './time-zones.ts';
+import { hasWholeHours, isTimeZone } from '../model/time-zones.ts';
 
 /** What to ask. Days are `YYYY-MM-DD`, of the event, in the time zone, both included. */
 export interface KpiRequest {
@@ -25,6 +27,8 @@ export interface KpiRequest {
   readonly timezone?: string | undefined;
   /** The moment the figures are of, `YYYY-MM-DD HH:MM:SS[.ffffff]` in UTC; the commit time of the applied position when absent. */
   readonly now?: string | undefined;
+  /** A position or time of the past, as {@link resolvePast} takes it; the present when absent. */
+  readonly asOf?: string | undefined;
   /** `day` when absent. */
   readonly grain?: Grain | undefined;
   /** The platform when absent, or the level of the filter. */
@@ -77,16 +81,55 @@ export async function queryKpi(
   name: KpiName,
   request: KpiRequest,
 ): Promise<KpiResult> {
+  const { kpi, statement, ...answer } = await plan(clickhouse, names, { name, request });
+  const rows = statement === null ? [] : await clickhouse.rows(statement.sql, statement);
+  return { columns: kpi.columns, rows, ...answer };
+}
+
+/**
+ * The same as a file of Parquet, written by ClickHouse: exact types, and two more columns that say up to where each row
+ * holds, as in CSV. A figure without any event has no file.
+ *
+ * @throws {AppError} As {@link queryKpi}; `USAGE` when there is nothing to write.
+ */
+export async function kpiParquet(
+  clickhouse: ClickHouse,
+  names: Names,
+  name: KpiName,
+  request: KpiRequest,
+): Promise<Buffer> {
+  const { statement, asOf } = await plan(clickhouse, names, { name, request });
+  if (statement === null) throw new AppError('USAGE', `there are no events yet: “${name}” has no rows, and no types`);
+  const sql = `SELECT *, {as_of:Nullable(DateTime64(6, 'UTC'))} AS as_of, {as_of_lsn:Nullable(String)} AS as_of_lsn FROM (\n${statement.sql}\n)\nFORMAT Parquet`;
+  return await clickhouse.bytes(sql, {
+    params: { ...statement.params, as_of: asOf.commitTime, as_of_lsn: asOf.lsn },
+    settings: { output_format_parquet_string_as_string: 1 },
+  });
+}
+
+/** What is asked of ClickHouse; null when there is nothing to ask. */
+interface Statement {
+  readonly sql: string;
+  readonly params: Params;
+}
+
+async function plan(
+  clickhouse: ClickHouse,
+  names: Names,
+  { name, request }: { name: KpiName; request: KpiRequest },
+): Promise<Omit<KpiResult, 'columns' | 'rows'> & { kpi: KpiDefinition; statement: Statement | null }> {
   const kpi = definitionOf(name);
   checkRequest(kpi, request);
-  const at = await readAsOf(clickhouse, names);
-  const values = valuesOf(request, at.commit_time);
+  const past = request.asOf === undefined ? null : await resolvePast(clickhouse, names, request.asOf);
+  const at = past ?? (await readAsOf(clickhouse, names));
+  const values = { ...valuesOf(request, at.commit_time), past };
   const hasRange = kpi.params.includes('from');
   const range = hasRange ? await rangeOf(clickhouse, names, kpi, { ...request, ...values }) : null;
   const isAnswerable = hasRange ? range !== null : !kpi.params.includes('now') || values.now !== null;
-  const rows = isAnswerable ? await readRows(clickhouse, names, kpi, { ...request, ...values, ...range }) : [];
+  const asked = { ...request, ...values, ...range };
+  const statement = isAnswerable ? await statementOf(clickhouse, names, kpi, asked) : null;
   const asOf = { lsn: at.lsn, commitTime: at.commit_time };
-  return { columns: kpi.columns, rows, range, asOf, loading: at.loading, timezone: values.timezone };
+  return { kpi, statement, range, asOf, loading: at.loading, timezone: values.timezone };
 }
 
 /** A request with what it left out. */
@@ -101,9 +144,10 @@ interface Values {
   readonly by: Level;
   readonly budgetKind: 'lifetime' | 'daily';
   readonly hours: number;
+  readonly past: Past | null;
 }
 
-function valuesOf(request: KpiRequest, commitTime: string | null): Values {
+function valuesOf(request: KpiRequest, commitTime: string | null): Omit<Values, 'past'> {
   const narrowed =
     request.campaign !== undefined ? 'campaign' : request.advertiser !== undefined ? 'advertiser' : 'platform';
   return {
@@ -186,7 +230,7 @@ async function rangeOf(
 ): Promise<Range | null> {
   const maxDays = kpi.params.includes('grain') && request.grain === 'hour' ? MAX_DAYS_BY_HOUR : kpi.maxDays;
   const isGiven = request.from !== undefined && request.to !== undefined;
-  const chosen = isGiven ? null : await eventDays(clickhouse, names, { maxDays, timezone: request.timezone });
+  const chosen = isGiven ? null : await eventDays(clickhouse, names, { ...request, maxDays });
   const to = request.to ?? later(chosen?.to, request.from);
   const from = request.from ?? earlier(chosen?.from, request.to);
   if (from === undefined || to === undefined) return null;
@@ -203,49 +247,54 @@ async function rangeOf(
 async function eventDays(
   clickhouse: ClickHouse,
   names: Names,
-  { maxDays, timezone }: { maxDays: number | null; timezone: string },
+  { maxDays, timezone, past }: { maxDays: number | null; timezone: string; past: Past | null },
 ): Promise<Range | null> {
+  const facts = (past === null ? PRESENT : pastSources(past, 'none')).facts.replaceAll(
+    '${database}',
+    chIdent(names.database),
+  );
   const [row] = await clickhouse.rows<{ first: string | null; last: string | null; last_past: string | null }>(
     `SELECT toDate32(toTimeZone(min(hour), {timezone:String})) AS first, toDate32(toTimeZone(max(hour), {timezone:String})) AS last,
        toDate32(toTimeZone(maxOrNullIf(hour, hour < addDays(now('UTC'), 2)), {timezone:String})) AS last_past
-     FROM ${chIdent(names.database)}.campaign_hourly WHERE impressions != 0 OR clicks != 0`,
+     FROM ${facts} WHERE impressions != 0 OR clicks != 0`,
     { params: { timezone } },
   );
   if (row === undefined || row.first === null || row.last === null) return null;
   return { from: row.first, to: maxDays === null ? row.last : (row.last_past ?? row.last) };
 }
 
-async function readRows(
+async function statementOf(
   clickhouse: ClickHouse,
   names: Names,
   kpi: KpiDefinition,
   request: Asked,
-): Promise<Record<string, unknown>[]> {
+): Promise<Statement> {
   const { advertiser, campaign } = request;
   const sql = reportStatement(kpi, await sourceOf(clickhouse, names, kpi, request), request).replaceAll(
     '${database}',
     chIdent(names.database),
   );
-  return await clickhouse.rows(sql, {
-    params: {
-      ...paramsOf(kpi, request),
-      ...(advertiser === undefined ? {} : { advertiser }),
-      ...(campaign === undefined ? {} : { campaign }),
-    },
-  });
+  const params = {
+    ...paramsOf(kpi, request),
+    ...(advertiser === undefined ? {} : { advertiser }),
+    ...(campaign === undefined ? {} : { campaign }),
+  };
+  return { sql, params };
 }
 
 /** The view; where the time zone cuts hours of the rollup, its body over facts that are cut there. */
 async function sourceOf(clickhouse: ClickHouse, names: Names, kpi: KpiDefinition, request: Asked): Promise<string> {
   const { timezone, grain, from, to } = request;
   const cuts = kpi.params.includes('grain') && grain !== 'hour' && kpi.cuts === 'hour' ? 'day' : kpi.cuts;
-  if (cuts === 'none' || timezone === 'UTC') return viewCall(kpi);
+  const { past } = request;
+  const whole = past === null ? viewCall(kpi) : `(\n${withSources(kpi.sql, pastSources(past, 'none'))}\n)`;
+  if (cuts === 'none' || timezone === 'UTC') return whole;
   const days =
     from !== undefined && to !== undefined
       ? { from, to }
-      : await eventDays(clickhouse, names, { maxDays: null, timezone });
-  if (days === null || hasWholeHours(timezone, days)) return viewCall(kpi);
-  return `(\n${withSources(kpi.sql, cutSources(cuts))}\n)`;
+      : await eventDays(clickhouse, names, { maxDays: null, timezone, past });
+  if (days === null || hasWholeHours(timezone, days)) return whole;
+  return `(\n${withSources(kpi.sql, past === null ? cutSources(cuts) : pastSources(past, cuts))}\n)`;
 }
 
 function paramsOf(kpi: KpiDefinition, request: Asked): Record<string, unknown> {

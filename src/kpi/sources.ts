@@ -42,25 +42,27 @@ export const PRESENT: Sources = {
  * events, to the second; the others from the rollup. By days that is one hour a day, by hours it is every hour.
  */
 export function cutSources(cuts: 'day' | 'hour'): Sources {
-  const isCut = (hour: string): string => {
-    const local = `toTimeZone(${hour}, {timezone:String})`;
-    const cutsDay = cuts === 'day' ? ` AND toHour(${local}) = 23` : '';
-    return `((toMinute(${local}) != 0 OR toSecond(${local}) != 0)${cutsDay})`;
-  };
   return {
     ...PRESENT,
     facts: `(SELECT campaign_id, hour, impressions, clicks, spend_cpc, spend_cpm FROM \${database}.campaign_hourly
-        WHERE isNull(hour) OR NOT ${isCut('hour')}
+        WHERE isNull(hour) OR NOT ${isCut('hour', cuts)}
         UNION ALL
         SELECT campaign_id, ${second('created_at')} AS hour, toInt64(fact = 'impressions'), toInt64(fact = 'clicks'), toDecimal128(cpc, 6), toDecimal128(cpm, 6)
         FROM \${database}.campaign_events
-        WHERE isNotNull(created_at) AND ${isCut(utcHour('created_at'))})`,
+        WHERE isNotNull(created_at) AND ${isCut(utcHour('created_at'), cuts)})`,
     whole_hours: 'true',
   };
 }
 
+/** Whether a limit of local time lies inside an hour of UTC. */
+export function isCut(hour: string, cuts: 'day' | 'hour'): string {
+  const local = `toTimeZone(${hour}, {timezone:String})`;
+  const cutsDay = cuts === 'day' ? ` AND toHour(${local}) = 23` : '';
+  return `((toMinute(${local}) != 0 OR toSecond(${local}) != 0)${cutsDay})`;
+}
+
 /** The second in which an instant lies, rounded down. */
-function second(instant: string): string {
+export function second(instant: string): string {
   const micros = `toUnixTimestamp64Micro(${instant})`;
   return `fromUnixTimestamp64Second(intDiv(${micros} - positiveModulo(${micros}, 1000000), 1000000), 'UTC')`;
 }

@@ -19,6 +19,10 @@ export const ERRORS = {
   LSN_SYNTAX: { remedy: 'operator', hint: 'Write the position as PostgreSQL does, for example 16/B374D848.' },
   CONFIG_INVALID: { remedy: 'operator', hint: 'Correct the named option; `millrace --help` lists them all.' },
   USAGE: { remedy: 'operator', hint: 'See `millrace COMMAND --help`.' },
+  AS_OF_UNKNOWN: {
+    remedy: 'operator',
+    hint: 'Ask for a position or time that the copy knows; set `eventHistory: on` so that it keeps its past from then on.',
+  },
   NOT_RUNNING: {
     remedy: 'operator',
     hint: 'Start the engines with `npm start`, or give the URLs of your own servers.',

@@ -44,6 +44,8 @@ export interface AccumulatorOptions {
   /** End of the last of them. */
   readonly commitLsn: Lsn;
   readonly mode: BatchMode;
+  /** Each commit is told with its batch. */
+  readonly keepsCommits: boolean;
   /** Above this a batch counts as full, and a transaction is cut. */
   readonly maxBytes: number;
   /** A table whose change cannot be taken: it is left out from here on, the others go on. */
@@ -200,6 +202,7 @@ export class Accumulator implements ChangeSink {
     this.#versions.commit(endLsn);
     this.#batch.endLsn = endLsn;
     this.#batch.commitTimeUs = transaction.commitTimeUs;
+    if (this.#options.keepsCommits) this.#batch.commits.push({ endLsn, timeUs: transaction.commitTimeUs });
     if (this.#barrier?.isWaiting === true) this.cut();
     for (const message of this.#messages.splice(0)) this.#obey(message);
   }

@@ -11,6 +11,7 @@
 import type { ColumnBuffer } from '../codec/column.ts';
 import { encodeBlock } from '../codec/native.ts';
 import { type Checkpoint, CLEAN, isClean, mergeDirty } from '../destination/checkpoint.ts';
+import { keepCommits } from '../destination/commits.ts';
 import { insertPiece, LANDING_SETTINGS, type Patience, untilDone } from '../destination/landing.ts';
 import { lookupRows } from '../destination/lookup.ts';
 import { type PriceChange, priceEffect } from '../destination/prices.ts';
@@ -179,6 +180,7 @@ export class Applier {
     const prices = await this.#priceEffect(batch);
     const touched = batch.mode === 'load' ? CLEAN : bucketsOf(batch, batch.mode === 'tracked' ? 'all' : 'old');
     failPoint('resolved');
+    await this.#retry(() => keepCommits(this.#copy, batch.commits, this.#patience.signal));
     await this.#plan(batch, mergeDirty(touched, { ...CLEAN, repriced: prices.repriced }));
     const certain = await this.#land(batch, prices.reload);
     failPoint('landed');

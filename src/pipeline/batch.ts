@@ -3,6 +3,7 @@
  * larger than a batch may be. Batches are cut by the accumulator (accumulate.ts) and applied in order.
  */
 import type { UnfitPolicy } from '../codec/column.ts';
+import type { Commit } from '../destination/commits.ts';
 import type { Lsn } from '../model/lsn.ts';
 import type { Barrier } from './barrier.ts';
 import type { TableLayout } from './layout.ts';
@@ -23,6 +24,8 @@ export class Batch {
   endLsn: Lsn | null = null;
   /** Commit time of the last complete transaction, µs since 1970. */
   commitTimeUs = 0n;
+  /** Those that end in it, where they are kept. */
+  readonly commits: Commit[] = [];
   /** Row changes. */
   changes = 0;
   /** Whether it ends inside a transaction: then it does not move the position. */

@@ -15,6 +15,7 @@ export interface PipelineOptions extends Pick<
   | 'tables'
   | 'maskSalt'
   | 'unfitPolicy'
+  | 'eventHistory'
   | 'loadConnections'
   | 'chunkRows'
   | 'chunkBytes'

@@ -33,6 +33,7 @@ import {
   sourceFacts,
   type SourceSide,
 } from './facts.ts';
+import { bringEventHistory, keepStart } from './event-history.ts';
 import { failPoint } from './fail-points.ts';
 import { addedTables, type KnownTables, quarantinedState, readKnownTables, shapeFault } from './known-tables.ts';
 import { lineUp } from './line-up.ts';
@@ -140,8 +141,10 @@ export async function prepareOn(
   const reshaped = await reshape(copy, layoutsOf(kept, { ...linedUp, states: ruled }).layouts, seenAs);
   const settling = { ...linedUp, states: reshaped };
   const states = await settleBuilds(copy, layoutsOf(kept, settling).layouts, { known: settling, lsn });
-  const { layouts } = layoutsOf(kept, { ...known, states });
-  await finishAlterations(copy, layouts, states);
+  const { layouts: laidOut } = layoutsOf(kept, { ...known, states });
+  await finishAlterations(copy, laidOut, states);
+  const wanted = options.eventHistory === 'on';
+  const layouts = await bringEventHistory(copy, laidOut, { ...known, wanted });
   await makeTables(copy, layouts, { adSchema, look: seen, checkpoint: known.checkpoint });
   failPoint('tables-made');
   await publish(client, copy, { publication, tables, log });
@@ -153,6 +156,7 @@ export async function prepareOn(
     checkpoint: reached,
     options,
   });
+  if (wanted) await keepStart(copy, checkpoint);
   const isAsDecided = checkpoint === reached && checkpoint.rollupsLive === (known.checkpoint?.rollupsLive ?? false);
   const start = decision.kind === 'continue' && isAsDecided ? decision : FROM_NOTHING;
   const prints = new Map(look.prints.map(({ oid, columns }) => [oid, columns]));

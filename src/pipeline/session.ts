@@ -117,6 +117,7 @@ export class Session {
       startLsn: checkpoint.appliedLsn,
       commitLsn: checkpoint.commitLsn,
       mode: prepared.start.mode,
+      keepsCommits: options.eventHistory === 'on',
       maxBytes: options.batchMaxBytes,
       quarantine: (layout, error) => this.#quarantine(layout, error),
       leaves: new KnownLeaves(prepared.layouts, prepared.states),

@@ -37,6 +37,7 @@ export function pipelineOptions(
     tables: [],
     maskSalt: null,
     unfitPolicy: 'fail',
+    eventHistory: 'off',
     loadConnections: 2,
     chunkRows: 1_000_000,
     chunkBytes: 16 << 20,
