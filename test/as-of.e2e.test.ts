@@ -125,7 +125,10 @@ test('GIVEN random changes of all tables WHEN every figure is asked as of positi
     if (!isLong && i % 4 !== 2) continue;
     const record = await recordSource(pg, someOf(i / 2));
     recorded.push(record);
-    const [clock] = await pgRows(pg.client, "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS at");
+    const [clock] = await pgRows(
+      pg.client,
+      "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS at",
+    );
     times.push({ at: String(clock?.['at']), of: record });
   }
   await pipeline.caughtUp();
@@ -161,7 +164,9 @@ test('GIVEN random changes of all tables WHEN every figure is asked as of positi
 test('GIVEN a copy that kept nothing WHEN events are kept from now on THEN its past begins there, and ends when they are not', async () => {
   await using pg = await temporaryAdSource();
   await using ch = await temporaryClickHouse();
-  await pg.client.query("INSERT INTO campaign (id, name, bid, budget) VALUES (1, 'one', 1, 10); INSERT INTO impressions (campaign_id, created_at) VALUES (1, '2026-03-25')");
+  await pg.client.query(
+    "INSERT INTO campaign (id, name, bid, budget) VALUES (1, 'one', 1, 10); INSERT INTO impressions (campaign_id, created_at) VALUES (1, '2026-03-25')",
+  );
   const impressions = async (asOf: string): Promise<unknown> => {
     const { rows } = await queryKpi(ch.client, ch, 'delivery', { pricingModel: 'cpc', grain: 'total', asOf });
     return Number(rows[0]?.['impressions']);

@@ -5,7 +5,7 @@
 -- Unit:     money in the currency of the bids, exact decimals
 -- Grain:    one row per campaign that exists
 -- NULL:     as in the source
--- Caveat:   Names, bids, budgets and dates are the present ones; past ones are in `campaign_versions` and `advertiser_versions`.
+-- Caveat:   Names, bids, budgets and dates are the present ones; all versions are in `campaign_versions` and `advertiser_versions`, and `--as-of` asks for those of a past position.
 --
 -- As a view:  SELECT * FROM ads.kpi_campaigns(pricing_model = 'cpc', budget_kind = 'lifetime')
 -- This file:  clickhouse-client --param_pricing_model=… --param_budget_kind=… --queries-file sql/kpi/campaigns.sql

@@ -10,7 +10,11 @@ test('heights are from zero to the greatest; gaps are dots; the end of a long se
   expect(sparkline([9, 9, 0, 9], 2)).toBe('▁█');
 });
 
-const COLUMNS = [column('day', 'Day', 'day'), column('campaign', 'Campaign', 'text'), column('clicks', 'Clicks', 'count')];
+const COLUMNS = [
+  column('day', 'Day', 'day'),
+  column('campaign', 'Campaign', 'text'),
+  column('clicks', 'Clicks', 'count'),
+];
 const rowsOf = (campaign: string) => [1, 2, 4].map((clicks, i) => ({ day: `2026-03-0${i + 1}`, campaign, clicks }));
 
 test('one line per figure of one series, one per owner of several; none for what is no series', () => {

@@ -41,7 +41,9 @@ export async function resolvePast(clickhouse: ClickHouse, names: Names, text: st
   const isPosition = text.includes('/');
   const time = isPosition ? null : utcText(text);
   const extent = await readExtent(clickhouse, names);
-  const limit = isPosition ? positionWithin(text, extent) : await endAt(clickhouse, names, { extent, time: time ?? '' });
+  const limit = isPosition
+    ? positionWithin(text, extent)
+    : await endAt(clickhouse, names, { extent, time: time ?? '' });
   const [commit] = await clickhouse.rows<{ end_lsn: string; commit_time: string }>(
     `SELECT end_lsn, toString(commit_time) AS commit_time FROM ${chIdent(names.internal)}.commits
      WHERE pipeline = {pipeline:String} AND end_lsn <= {limit:UInt64} ORDER BY end_lsn DESC LIMIT 1`,
@@ -102,7 +104,8 @@ async function readExtent(clickhouse: ClickHouse, names: Names): Promise<Extent>
   if (row === undefined) {
     throw new AppError('AS_OF_UNKNOWN', 'the copy keeps no versions of events: its past is not known');
   }
-  if (row.is_loading) throw new AppError('AS_OF_UNKNOWN', 'not all tables are live: the past of the copy begins when they are');
+  if (row.is_loading)
+    throw new AppError('AS_OF_UNKNOWN', 'not all tables are live: the past of the copy begins when they are');
   return {
     pipeline: row.of_pipeline,
     fromLsn: BigInt(row.from_position),
@@ -141,7 +144,10 @@ function utcText(text: string): string {
   const [whole = '', fraction = ''] = seconds.split('.');
   const ms = Date.parse(`${day}T${minutes}${whole}${zone}`);
   if (day === '' || Number.isNaN(ms)) {
-    throw new AppError('USAGE', `“${text}” is neither a position like 16/B374D848 nor a time like 2026-03-07 10:00 or 2026-03-07T10:00:00+01:00`);
+    throw new AppError(
+      'USAGE',
+      `“${text}” is neither a position like 16/B374D848 nor a time like 2026-03-07 10:00 or 2026-03-07T10:00:00+01:00`,
+    );
   }
   return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')}.${fraction.padEnd(6, '0')}`;
 }

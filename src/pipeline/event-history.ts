@@ -16,7 +16,7 @@ const COLUMNS = 'id, campaign_id, created_at, _version, _deleted';
 
 /** What is asked for. */
 interface Wanted {
-  readonly wanted: boolean;
+  readonly eventHistory: 'off' | 'on';
   /** null: the copy is new. */
   readonly checkpoint: Checkpoint | null;
 }
@@ -25,17 +25,20 @@ interface Wanted {
 export async function bringEventHistory(
   copy: Copy,
   layouts: readonly TableLayout[],
-  { wanted, checkpoint }: Wanted,
+  { eventHistory, checkpoint }: Wanted,
 ): Promise<TableLayout[]> {
   const events = layouts.filter(({ role }) => role.kind === 'events');
   if (events.length === 0) return [...layouts];
+  const wanted = eventHistory === 'on';
   const found = await countObjects(copy, events);
   if (!wanted && found > 0) await endAll(copy, events);
   if (wanted && !(found === 2 * events.length && (await isMarked(copy)))) {
     await endAll(copy, events);
     await begin(copy, events, checkpoint?.appliedLsn ?? 0n);
   }
-  return wanted ? layouts.map((layout) => (events.includes(layout) ? { ...layout, history: true } : layout)) : [...layouts];
+  return wanted
+    ? layouts.map((layout) => (events.includes(layout) ? { ...layout, history: true } : layout))
+    : [...layouts];
 }
 
 /** Where a session goes on from is the end of a commit, too: the first that is known after a load. */

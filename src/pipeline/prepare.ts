@@ -141,10 +141,9 @@ export async function prepareOn(
   const reshaped = await reshape(copy, layoutsOf(kept, { ...linedUp, states: ruled }).layouts, seenAs);
   const settling = { ...linedUp, states: reshaped };
   const states = await settleBuilds(copy, layoutsOf(kept, settling).layouts, { known: settling, lsn });
-  const { layouts: laidOut } = layoutsOf(kept, { ...known, states });
+  const laidOut = layoutsOf(kept, { ...known, states }).layouts;
   await finishAlterations(copy, laidOut, states);
-  const wanted = options.eventHistory === 'on';
-  const layouts = await bringEventHistory(copy, laidOut, { ...known, wanted });
+  const layouts = await bringEventHistory(copy, laidOut, { ...known, ...options });
   await makeTables(copy, layouts, { adSchema, look: seen, checkpoint: known.checkpoint });
   failPoint('tables-made');
   await publish(client, copy, { publication, tables, log });
@@ -156,7 +155,7 @@ export async function prepareOn(
     checkpoint: reached,
     options,
   });
-  if (wanted) await keepStart(copy, checkpoint);
+  if (options.eventHistory === 'on') await keepStart(copy, checkpoint);
   const isAsDecided = checkpoint === reached && checkpoint.rollupsLive === (known.checkpoint?.rollupsLive ?? false);
   const start = decision.kind === 'continue' && isAsDecided ? decision : FROM_NOTHING;
   const prints = new Map(look.prints.map(({ oid, columns }) => [oid, columns]));
@@ -164,17 +163,8 @@ export async function prepareOn(
     ...placedAs(layout, latest.get(tableLabel(layout.table))),
     print: prints.get(layout.table.oid),
   }));
-  return {
-    copy,
-    layouts: placed,
-    checkpoint,
-    states: latest,
-    adSchema,
-    journal,
-    start,
-    look,
-    sourceTimeline: side.source.timeline,
-  };
+  const { timeline: sourceTimeline } = side.source;
+  return { copy, layouts: placed, checkpoint, states: latest, adSchema, journal, start, look, sourceTimeline };
 }
 
 /** Partitions as they are by now, recorded; what is loaded again because of them is told. */

@@ -197,7 +197,8 @@ function terminal(): { width: number | undefined; colour: boolean } {
 }
 
 function parseSeconds(text: string): number {
-  if (!/^\d{1,5}(\.\d+)?$/.test(text) || Number(text) < 0.1) throw new InvalidArgumentError('Expected seconds, at least 0.1.');
+  if (!/^\d{1,5}(\.\d+)?$/.test(text) || Number(text) < 0.1)
+    throw new InvalidArgumentError('Expected seconds, at least 0.1.');
   return Number(text);
 }
 
