@@ -1,6 +1,8 @@
 /** A plan for people: by table, then what belongs to none, then what somebody should do in the source. */
 import { styleText } from 'node:util';
+import type { MigrationPlan } from '../pipeline/plan-migration.ts';
 import type { PlannedTable, StartPlan, TableFate } from '../pipeline/plan.ts';
+import { byteSize, thousands } from './print.ts';
 
 type Colour = 'green' | 'yellow' | 'red';
 
@@ -37,6 +39,23 @@ export function tableText({ table, fate, what, columns, statements, later }: Pla
     ...later.map((sql) => `  ${statementText(sql)}`),
   ];
   return lines.join('');
+}
+
+/** What a migration does to the copy. @param kpis Names of key figures that are told from tables it concerns. */
+export function migrationText({ tables, postgres }: MigrationPlan, kpis: readonly string[]): string {
+  if (tables.length + postgres.length === 0) return 'the copy goes on as it is\n';
+  const effects = tables.map((table) => {
+    if (table.toRead === null) return tableText(table);
+    const { rows, bytes } = table.toRead;
+    return `${tableText(table)}    -- to be read: ${rows === null ? 'rows not counted yet' : `about ${thousands(rows)} rows`}, ${byteSize(bytes)}\n`;
+  });
+  return [
+    section('Tables', effects),
+    section('PostgreSQL', postgres.map(statementText)),
+    section('Key figures that wait for that, or lack it', kpis.length === 0 ? [] : [`  ${kpis.join(', ')}\n`]),
+  ]
+    .filter((text) => text !== '')
+    .join('\n');
 }
 
 function section(title: string, texts: readonly string[]): string {

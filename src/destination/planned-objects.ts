@@ -28,6 +28,8 @@ export interface ObjectName {
 export interface PresentObject extends ObjectName {
   readonly engine: string;
   readonly comment: string;
+  /** What {@link constraintsOf} finds in the statement that makes it. */
+  readonly constraints: string;
 }
 
 const IDENT = '(?:`(?:[^`\\\\]|\\\\.)*`|[A-Za-z_]\\w*)';
@@ -51,8 +53,13 @@ export class PlannedObjects {
   /** @param present All objects of these databases on the server. */
   constructor(databases: readonly string[], present: readonly PresentObject[]) {
     this.#databases = new Set(databases);
-    for (const { database, name, engine, comment } of present)
-      this.#objects.set(keyOf({ database, name }), { ...SAME, from: { database, name }, engine, comment });
+    for (const { database, name, ...known } of present)
+      this.#objects.set(keyOf({ database, name }), {
+        ...known,
+        from: { database, name },
+        query: '',
+        hasKnownColumns: true,
+      });
   }
 
   /** Notes what a statement does. @returns False when it would find everything done. */
@@ -97,7 +104,7 @@ export class PlannedObjects {
       from: null,
       engine: engine ?? /\bENGINE = (\w+)/.exec(sql)?.[1] ?? cloned?.engine ?? 'MergeTree',
       comment: comment?.replaceAll(/\\(.)/g, '$1') ?? cloned?.comment ?? '',
-      constraints: constraintsOf(sql),
+      constraints: `${cloned?.constraints ?? ''}${constraintsOf(sql)}`,
       query: engine === undefined ? '' : sql.slice(sql.indexOf(' AS SELECT') + 4),
       hasKnownColumns: false,
     });
@@ -182,8 +189,6 @@ export class PlannedObjects {
     });
   }
 }
-
-const SAME = { constraints: '', query: '', hasKnownColumns: true } as const;
 
 /** The object that a statement makes, moves, alters or drops; null: none of the copy's. */
 export function objectOf(statement: string): ObjectName | null {

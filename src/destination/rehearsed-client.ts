@@ -82,7 +82,8 @@ export async function openRehearsal(
     { params },
   );
   const present = await clickhouse.rows<PresentObject>(
-    'SELECT database, name, engine, comment FROM system.tables WHERE database IN {names:Array(String)}',
+    `SELECT database, name, engine, comment, arrayStringConcat(extractAll(create_table_query, ' CONSTRAINT \\\\w+ ')) AS constraints
+     FROM system.tables WHERE database IN {names:Array(String)}`,
     { params },
   );
   const objects = new PlannedObjects(

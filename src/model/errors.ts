@@ -46,6 +46,10 @@ export const ERRORS = {
   CLICKHOUSE_AUTH: { remedy: 'operator', hint: 'Check user and password of the ClickHouse server.' },
   CLICKHOUSE_FAILED: { remedy: 'operator', hint: 'Read the message of ClickHouse above.' },
   PREFLIGHT_FAILED: { remedy: 'operator', hint: 'Run `millrace check` and apply the remedies it prints.' },
+  TRIAL_FAILED: {
+    remedy: 'operator',
+    hint: 'Correct the named statement, or try the rest of the file without it; nothing was changed.',
+  },
   TYPE_UNSUPPORTED: { remedy: 'operator', hint: 'Exclude the table, or change the column to a supported type.' },
   TABLE_UNSUITABLE: { remedy: 'operator', hint: 'Give the table a primary key, or exclude it.' },
   SLOT_BUSY: { remedy: 'operator', hint: 'Another process streams from this slot: stop it, or use another slot name.' },

@@ -1,4 +1,5 @@
 /** Where the columns of a table differ from those of its mirror, in words: for people who look at a plan. */
+import { attnumOf } from '../destination/alter.ts';
 import type { ClickHouse } from '../destination/client.ts';
 import type { Names } from '../destination/ddl.ts';
 import { OWN_COLUMNS } from '../model/own-columns.ts';
@@ -12,33 +13,45 @@ export interface ColumnChange {
   readonly what: string;
 }
 
-/** Types by name of a column. */
-export type MirrorColumns = ReadonlyMap<string, string>;
+/** A column of a mirror. */
+export interface PresentColumn {
+  readonly name: string;
+  readonly type: string;
+  /** Which column of the source it is; null: one of an earlier version that does not say so. */
+  readonly attnum: number | null;
+}
 
 /** The columns of all tables in the users' database, besides those that every mirror has. */
-export async function readMirrorColumns(clickhouse: ClickHouse, names: Names): Promise<Map<string, MirrorColumns>> {
-  const rows = await clickhouse.rows<{ table: string; name: string; type: string }>(
-    `SELECT table, name, type FROM system.columns
+export async function readMirrorColumns(clickhouse: ClickHouse, names: Names): Promise<Map<string, PresentColumn[]>> {
+  const rows = await clickhouse.rows<{ table: string; name: string; type: string; comment: string }>(
+    `SELECT table, name, type, comment FROM system.columns
      WHERE database = {database:String} AND name NOT IN {own:Array(String)} ORDER BY table, position`,
     { params: { database: names.database, own: [...OWN_COLUMNS] } },
   );
-  const tables = new Map<string, Map<string, string>>();
-  for (const { table, name, type } of rows) tables.set(table, (tables.get(table) ?? new Map()).set(name, type));
+  const tables = new Map<string, PresentColumn[]>();
+  for (const { table, name, type, comment } of rows) {
+    const columns = tables.get(table) ?? [];
+    columns.push({ name, type, attnum: attnumOf(comment) });
+    tables.set(table, columns);
+  }
   return tables;
 }
 
-/** Compares, by name. */
+/** Compares, by the numbers of columns where the mirror tells them, else by name. */
 export function columnChanges(
-  mirror: MirrorColumns,
+  mirror: readonly PresentColumn[],
   { table, codecs }: Pick<TableLayout, 'table' | 'codecs'>,
 ): ColumnChange[] {
-  const changes = table.columns.flatMap(({ name: column }, i): ColumnChange[] => {
+  const met = new Set<PresentColumn>();
+  const changes = table.columns.flatMap(({ name: column, attnum }, i): ColumnChange[] => {
     const wanted = codecs[i]?.clickhouseType ?? '';
-    const found = mirror.get(column);
+    const found = mirror.find((present) => (present.attnum === null ? present.name === column : present.attnum === attnum));
     if (found === undefined) return [{ column, what: `is not in the copy: ${wanted}` }];
-    return found === wanted ? [] : [{ column, what: `is ${found} in the copy, and becomes ${wanted}` }];
+    met.add(found);
+    const renamed = found.name === column ? [] : [{ column, what: `is “${found.name}” in the copy` }];
+    const typed = found.type === wanted ? [] : [{ column, what: `is ${found.type} in the copy, and becomes ${wanted}` }];
+    return [...renamed, ...typed];
   });
-  const names = new Set(table.columns.map(({ name }) => name));
-  const gone = [...mirror].filter(([name]) => !names.has(name));
-  return [...changes, ...gone.map(([column, type]) => ({ column, what: `is only in the copy: ${type}` }))];
+  const gone = mirror.filter((present) => !met.has(present));
+  return [...changes, ...gone.map(({ name, type }) => ({ column: name, what: `is only in the copy: ${type}` }))];
 }

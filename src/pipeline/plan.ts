@@ -85,7 +85,7 @@ export async function planOn(source: SourceRehearsal, copy: Copy, options: Pipel
   const byTable = new Map<string, string[]>();
   const others: PlannedStatement[] = [];
   for (const statement of statements) {
-    const owner = statement.script === null ? owners.get(objectOf(statement.sql)?.name ?? '') : undefined;
+    const owner = statement.script === null ? owners(objectOf(statement.sql)?.name ?? '') : undefined;
     if (owner === undefined) others.push(statement);
     else byTable.set(owner, [...(byTable.get(owner) ?? []), statement.sql]);
   }
@@ -105,13 +105,15 @@ export async function planOn(source: SourceRehearsal, copy: Copy, options: Pipel
   };
 }
 
-/** `schema.table` by the names of its objects in ClickHouse. */
-function ownersOf({ before, after }: Rehearsed): Map<string, string> {
-  const owners = new Map<string, string>();
-  for (const { target, table } of [...before.values(), ...after.values()])
-    for (const suffix of ['', '_in', '_mv', '_current', '_next', '_next_clone', '_altered', '_altered_clone'])
-      owners.set(`${target}${suffix}`, table);
-  return owners;
+/** Tells `schema.table` by the name of an object in ClickHouse. */
+function ownersOf({ before, after }: Rehearsed): (name: string) => string | undefined {
+  const states = [...before.values(), ...after.values()];
+  const byName = new Map<string, string>();
+  for (const { target, table } of states)
+    for (const suffix of ['', '_in', '_mv', '_current', '_next', '_next_clone']) byName.set(`${target}${suffix}`, table);
+  const byOid = new Map(states.map(({ oid, table }) => [oid, table]));
+  // Mirrors on their way to other columns (alter-mirror.ts).
+  return (name) => byName.get(name) ?? byOid.get(Number(/^altered_(\d+)_/.exec(name)?.[1]));
 }
 
 interface Found {

@@ -5,6 +5,7 @@
  */
 import type { Client } from 'pg';
 import { connectPostgres, endConnection, pgRows } from './connection.ts';
+import { inspectSlot } from './slot.ts';
 
 /** A session, and what was asked of it. */
 export interface SourceRehearsal extends AsyncDisposable {
@@ -15,6 +16,8 @@ export interface SourceRehearsal extends AsyncDisposable {
   readonly makesSlot: boolean;
   /** A pipeline reads the slot at this moment. */
   readonly isStreamed: boolean;
+  /** Executes one statement, to be rolled back with the rest. PostgreSQL refuses two in one. */
+  execute(statement: string): Promise<void>;
 }
 
 type Rows = readonly Record<string, string | null>[];
@@ -27,7 +30,10 @@ export async function rehearseSource(
   const client = await connectPostgres(url, { applicationName: 'millrace plan', signal });
   try {
     await pgRows(client, 'BEGIN');
-    return await rehearsing(client, slot);
+    const rehearsal = await rehearsing(client, slot);
+    // Looked up first: see there.
+    await inspectSlot(client, slot);
+    return rehearsal;
   } catch (error) {
     await endConnection(client);
     throw error;
@@ -36,6 +42,8 @@ export async function rehearseSource(
 
 async function rehearsing(client: Client, slot: string): Promise<SourceRehearsal> {
   const send = client.query.bind(client) as (sql: string, params?: unknown[]) => Promise<{ rows: Rows }>;
+  // The extended protocol takes one statement at a time: none that follows it unseen can end our transaction.
+  const sendOne = client.query.bind(client) as (config: { text: string; queryMode: string }) => Promise<unknown>;
   const statements: string[] = [];
   const made = { slot: false };
   const [found] = await pgRows(client, 'SELECT active FROM pg_replication_slots WHERE slot_name = $1', [slot]);
@@ -66,6 +74,7 @@ async function rehearsing(client: Client, slot: string): Promise<SourceRehearsal
     client,
     statements,
     isStreamed: found?.['active'] === 't',
+    execute: async (text) => void (await sendOne({ text, queryMode: 'extended' })),
     get makesSlot() {
       return made.slot;
     },

@@ -22,7 +22,7 @@ export interface SurveyedTable {
 /** Looks at all tables. Reads only. */
 export async function surveySource(client: Client): Promise<SurveyedTable[]> {
   const { tables, unsuitable } = await readCatalog(client, { include: ['*.*'], exclude: [] });
-  const facts = await readFacts(client);
+  const facts = await readTableSizes(client);
   const found = tables.map((table) => surveyed(table, facts.get(tableLabel(table))));
   const others = unsuitable.map(({ schema, name, reason }): SurveyedTable => {
     const { rows = null, bytes = 0 } = facts.get(tableLabel({ schema, name })) ?? {};
@@ -31,19 +31,22 @@ export async function surveySource(client: Client): Promise<SurveyedTable[]> {
   return [...found, ...others].toSorted((a, b) => (tableLabel(a) < tableLabel(b) ? -1 : 1));
 }
 
-interface Facts {
+/** How large a table is. */
+export interface TableSize {
+  /** By statistics; null when there are none. */
   readonly rows: number | null;
+  /** With indexes and TOAST, of all partitions. */
   readonly bytes: number;
 }
 
-function surveyed(table: SourceTable, facts: Facts | undefined): SurveyedTable {
+function surveyed(table: SourceTable, facts: TableSize | undefined): SurveyedTable {
   const { schema, name, columns, key } = table;
   const { rows = null, bytes = 0 } = facts ?? {};
   return { schema, name, rows, bytes, key: key.map((i) => columns[i]?.name ?? ''), columns, unsuitable: null };
 }
 
-/** Rows and bytes by `schema.table`; of a partitioned table those of its partitions. */
-async function readFacts(client: Client): Promise<Map<string, Facts>> {
+/** Sizes by `schema.table`; of a partitioned table that of its partitions. */
+export async function readTableSizes(client: Client): Promise<Map<string, TableSize>> {
   const rows = await pgRows(
     client,
     `SELECT n.nspname AS schema, c.relname AS name,

@@ -1,3 +1,6 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { millrace } from '../../../test/support/command.ts';
 import { temporaryClickHouse, temporaryPostgres } from '../../../test/support/databases.ts';
@@ -42,4 +45,20 @@ test('GIVEN a source WHEN planned THEN all is told and nothing changed; once app
   expect((await millrace(['plan'], pg, ch)).stdout).toMatch(
     /public\.c is loaded\n[^]*CREATE TABLE[^]*ALTER PUBLICATION/,
   );
+});
+
+test('GIVEN a migration WHEN planned THEN its effects are told in words and as JSON, and nobody is asked only with --yes', async () => {
+  await using pg = await temporaryPostgres();
+  await using ch = await temporaryClickHouse();
+  await pg.client.query('CREATE TABLE a (id int PRIMARY KEY, n int); INSERT INTO a VALUES (1, 1); ANALYZE a');
+  expect(await millrace(['apply'], pg, ch)).toMatchObject({ exitCode: 0 });
+  const file = join(await mkdtemp(join(tmpdir(), 'millrace-plan-')), 'V2__wider.sql');
+  await writeFile(file, 'ALTER TABLE a ALTER n TYPE text;\nCREATE TABLE b (id int PRIMARY KEY);');
+  expect(await millrace(['plan', '--migration', file], pg, ch)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--yes') as string });
+  const told = await millrace(['plan', '--migration', file, '--yes'], pg, ch);
+  expect(told).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(told.stdout).toMatch(/public\.a is built anew[^]*“n” is Nullable\(Int32\) in the copy[^]*about 1 rows[^]*public\.b is loaded[^]*ALTER PUBLICATION/);
+  const json = JSON.parse((await millrace(['plan', '--migration', file, '--yes', '--json'], pg, ch)).stdout) as { tables: unknown; kpis: unknown };
+  expect(json).toMatchObject({ tables: [{ table: 'public.a' }, { table: 'public.b', fate: 'loaded' }], kpis: [] });
+  expect(await millrace(['plan', '--migration', `${file}.not`, '--yes'], pg, ch)).toMatchObject({ exitCode: 2 });
 });
