@@ -96,10 +96,22 @@ function isDue(file: MigrationFile, sql: string, applied: number | undefined): b
   return false;
 }
 
+const TAG = 'millrace migration ';
+
+/** What marks a statement as that of a migration file: its `log_comment`. */
+function migrationTag(script: string): string {
+  return `${TAG}${script}`;
+}
+
+/** The file that a statement so marked comes from; null: from none. */
+export function scriptOf(logComment: string): string | null {
+  return logComment.startsWith(TAG) ? logComment.slice(TAG.length) : null;
+}
+
 async function applyFile(clickhouse: ClickHouse, file: MigrationFile, sql: string): Promise<void> {
   for (const [index, statement] of splitStatements(sql).entries()) {
     try {
-      await clickhouse.command(statement);
+      await clickhouse.command(statement, { settings: { log_comment: migrationTag(file.script) } });
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'CLICKHOUSE_FAILED') throw error;
       throw new AppError('MIGRATION_FAILED', `${file.script}, statement ${index + 1}: ${error.message}`, {

@@ -5,6 +5,7 @@
 import { AppError } from '../model/errors.ts';
 import { ClickHouse, type StatementOptions } from './client.ts';
 import type { Names } from './ddl.ts';
+import { scriptOf } from './migrations.ts';
 import { isDefinition, PlannedObjects, type PresentObject } from './planned-objects.ts';
 
 /** A statement that would be executed. */
@@ -23,8 +24,6 @@ const MAX_QUERY_BYTES = 64 * 1024 * 1024;
 export class RehearsedClickHouse extends ClickHouse {
   readonly #objects: PlannedObjects;
   readonly #statements: PlannedStatement[] = [];
-  /** Those of the migration file that is being applied are not known to be its own before it is remembered. */
-  #unnamed = 0;
 
   /** @param objects What is on the server. */
   constructor(url: string, options: { signal: AbortSignal; objects: PlannedObjects }) {
@@ -49,24 +48,17 @@ export class RehearsedClickHouse extends ClickHouse {
   }
 
   override async command(sql: string, options: StatementOptions = {}): Promise<number> {
-    if (isDefinition(sql)) {
-      if (this.#objects.apply(sql)) this.#statements.push({ sql: withoutSecrets(sql), script: null });
-      if (sql.includes('.schema_history')) this.#unnamed = this.#statements.length;
-    } else if (sql.includes('.schema_history ')) this.#name(String(options.params?.['script']));
+    // What else is written are states, checkpoints and what was applied: told to nobody.
+    if (isDefinition(sql) && this.#objects.apply(sql))
+      this.#statements.push({
+        sql: withoutSecrets(sql),
+        script: scriptOf(String(options.settings?.['log_comment'] ?? '')),
+      });
     return Promise.resolve(0);
   }
 
   override async insert(): Promise<void> {
-    // States of tables, checkpoints and answers: told to nobody.
     return Promise.resolve();
-  }
-
-  #name(script: string): void {
-    for (let i = this.#unnamed; i < this.#statements.length; i++) {
-      const statement = this.#statements[i];
-      if (statement !== undefined) this.#statements[i] = { ...statement, script };
-    }
-    this.#unnamed = this.#statements.length;
   }
 }
 

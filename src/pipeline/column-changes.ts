@@ -45,11 +45,14 @@ export function columnChanges(
   const met = new Set<PresentColumn>();
   const changes = table.columns.flatMap(({ name: column, attnum }, i): ColumnChange[] => {
     const wanted = codecs[i]?.clickhouseType ?? '';
-    const found = mirror.find((present) => (present.attnum === null ? present.name === column : present.attnum === attnum));
+    const found = mirror.find((present) =>
+      present.attnum === null ? present.name === column : present.attnum === attnum,
+    );
     if (found === undefined) return [{ column, what: `is not in the copy: ${wanted}` }];
     met.add(found);
     const renamed = found.name === column ? [] : [{ column, what: `is “${found.name}” in the copy` }];
-    const typed = found.type === wanted ? [] : [{ column, what: `is ${found.type} in the copy, and becomes ${wanted}` }];
+    const typed =
+      found.type === wanted ? [] : [{ column, what: `is ${found.type} in the copy, and becomes ${wanted}` }];
     return [...renamed, ...typed];
   });
   const gone = mirror.filter((present) => !met.has(present));

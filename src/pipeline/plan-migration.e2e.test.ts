@@ -61,10 +61,13 @@ const CHANGES: readonly Expected[] = [
 ]; // prettier-ignore
 
 test.each(CHANGES)('$what is told beforehand, and nothing is done', async ({ script, tables, says }) => {
-  const print = 'SELECT count(*), sum(hashtext(concat(oid, relname, relfilenode, relnatts, relpersistence))) FROM pg_class UNION ALL SELECT count(*), sum(n) FROM t';
+  const print =
+    'SELECT count(*), sum(hashtext(concat(oid, relname, relfilenode, relnatts, relpersistence))) FROM pg_class UNION ALL SELECT count(*), sum(n) FROM t';
   const before = await pgRows(source.client, print);
   const plan = await tried(script);
-  expect(Object.fromEntries(plan.tables.map(({ table, fate }) => [table.replace('public.', ''), fate]))).toEqual(tables);
+  expect(Object.fromEntries(plan.tables.map(({ table, fate }) => [table.replace('public.', ''), fate]))).toEqual(
+    tables,
+  );
   if (says !== undefined) expect(JSON.stringify(plan.tables)).toMatch(says);
   expect(await pgRows(source.client, print)).toEqual(before);
   for (const { table, fate, toRead } of plan.tables)

@@ -110,7 +110,8 @@ function ownersOf({ before, after }: Rehearsed): (name: string) => string | unde
   const states = [...before.values(), ...after.values()];
   const byName = new Map<string, string>();
   for (const { target, table } of states)
-    for (const suffix of ['', '_in', '_mv', '_current', '_next', '_next_clone']) byName.set(`${target}${suffix}`, table);
+    for (const suffix of ['', '_in', '_mv', '_current', '_next', '_next_clone'])
+      byName.set(`${target}${suffix}`, table);
   const byOid = new Map(states.map(({ oid, table }) => [oid, table]));
   // Mirrors on their way to other columns (alter-mirror.ts).
   return (name) => byName.get(name) ?? byOid.get(Number(/^altered_(\d+)_/.exec(name)?.[1]));

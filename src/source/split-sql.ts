@@ -54,7 +54,8 @@ export function splitSql(script: string): SqlStatement[] {
 
 /** The body of an SQL function between BEGIN ATOMIC and END has statements of its own. */
 function bodyStep(word: string, plain: string, bodies: number): number {
-  if (!/^(begin|case|end)$/i.test(word) || !/^\s*create\s+(or\s+replace\s+)?(function|procedure)\b/i.test(plain)) return 0;
+  if (!/^(begin|case|end)$/i.test(word) || !/^\s*create\s+(or\s+replace\s+)?(function|procedure)\b/i.test(plain))
+    return 0;
   if (/^end$/i.test(word)) return -1;
   return /^begin$/i.test(word) || bodies > 0 ? 1 : 0;
 }

@@ -21,9 +21,13 @@ const CONTROL = /^(begin|start\s+transaction|commit|end|rollback|abort|prepare\s
 /** Runs a script; the session sees what it has done. @throws {AppError} `TRIAL_FAILED`, naming line and statement. */
 export async function tryMigration(source: SourceRehearsal, script: string, limits: TrialLimits): Promise<void> {
   const statements = splitSql(script).filter(({ plain }) => !BOUNDARY.test(plain));
-  const refused = statements.find(({ plain }) => plain.startsWith('\\') || (CONTROL.test(plain) && !WITHIN.test(plain)));
+  const refused = statements.find(
+    ({ plain }) => plain.startsWith('\\') || (CONTROL.test(plain) && !WITHIN.test(plain)),
+  );
   if (refused !== undefined) {
-    const what = refused.plain.startsWith('\\') ? 'is a command of psql' : 'would end the transaction that is rolled back';
+    const what = refused.plain.startsWith('\\')
+      ? 'is a command of psql'
+      : 'would end the transaction that is rolled back';
     throw failed(refused, `it ${what}`);
   }
   await source.execute(`SET LOCAL lock_timeout = ${limits.lockTimeoutMs}`);
@@ -36,7 +40,8 @@ export async function tryMigration(source: SourceRehearsal, script: string, limi
     }
   }
   // What it has set for itself must not change how the catalogue is read.
-  for (const setting of ['ROLE', 'search_path', 'statement_timeout', 'lock_timeout']) await source.execute(`RESET ${setting}`);
+  for (const setting of ['ROLE', 'search_path', 'statement_timeout', 'lock_timeout'])
+    await source.execute(`RESET ${setting}`);
 }
 
 function reasonOf(error: unknown): string {

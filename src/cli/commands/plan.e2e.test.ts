@@ -54,11 +54,19 @@ test('GIVEN a migration WHEN planned THEN its effects are told in words and as J
   expect(await millrace(['apply'], pg, ch)).toMatchObject({ exitCode: 0 });
   const file = join(await mkdtemp(join(tmpdir(), 'millrace-plan-')), 'V2__wider.sql');
   await writeFile(file, 'ALTER TABLE a ALTER n TYPE text;\nCREATE TABLE b (id int PRIMARY KEY);');
-  expect(await millrace(['plan', '--migration', file], pg, ch)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--yes') as string });
+  expect(await millrace(['plan', '--migration', file], pg, ch)).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining('--yes') as string,
+  });
   const told = await millrace(['plan', '--migration', file, '--yes'], pg, ch);
   expect(told).toMatchObject({ exitCode: 0, stderr: '' });
-  expect(told.stdout).toMatch(/public\.a is built anew[^]*“n” is Nullable\(Int32\) in the copy[^]*about 1 rows[^]*public\.b is loaded[^]*ALTER PUBLICATION/);
-  const json = JSON.parse((await millrace(['plan', '--migration', file, '--yes', '--json'], pg, ch)).stdout) as { tables: unknown; kpis: unknown };
+  expect(told.stdout).toMatch(
+    /public\.a is built anew[^]*“n” is Nullable\(Int32\) in the copy[^]*about 1 rows[^]*public\.b is loaded[^]*ALTER PUBLICATION/,
+  );
+  const json = JSON.parse((await millrace(['plan', '--migration', file, '--yes', '--json'], pg, ch)).stdout) as {
+    tables: unknown;
+    kpis: unknown;
+  };
   expect(json).toMatchObject({ tables: [{ table: 'public.a' }, { table: 'public.b', fate: 'loaded' }], kpis: [] });
   expect(await millrace(['plan', '--migration', `${file}.not`, '--yes'], pg, ch)).toMatchObject({ exitCode: 2 });
 });
