@@ -4,13 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { copiedTables } from '../../src/config/table-rules.ts';
-import { TableStateStore } from '../../src/destination/table-state.ts';
+import { isFollowed, TableStateStore } from '../../src/destination/table-state.ts';
 import { tableLabel } from '../../src/model/table.ts';
+import { leavesFault, parseLeaves } from '../../src/pipeline/partitions.ts';
 import { readCatalog } from '../../src/source/catalog.ts';
+import { readLeaves } from '../../src/source/leaves.ts';
 import type { RealSchema } from '../schemas/real-schema.ts';
 import { copyDifferences } from './compare-any.ts';
 import type { TemporaryClickHouse, TemporaryPostgres } from './databases.ts';
 import type { PipelineProcess } from './process.ts';
+import { waitFor } from './wait.ts';
 
 /** The configuration of a schema's copy, as a file. */
 export interface SchemaConfig extends AsyncDisposable {
@@ -49,6 +52,7 @@ export async function differencesOf(
   pipeline: PipelineProcess,
   excluded: RealSchema['excluded'] = {},
 ): Promise<{ differences: string[]; tables: string[] }> {
+  await partitionsSeen(pg, ch, pipeline);
   await pipeline.caughtUp({ plain: true, timeoutMs: 240_000 });
   const states = await new TableStateStore(ch.client, ch, pg.database).readTables();
   const followed = [...states.values()].filter(({ phase }) => phase !== 'dropped' && phase !== 'excluded');
@@ -63,4 +67,30 @@ export async function differencesOf(
     differences: [...reasons, ...(await copyDifferences(pg.client, ch, live))],
     tables: followed.map(({ table }) => table),
   };
+}
+
+/**
+ * Waits until the pipeline has seen what the stream does not tell: partitions that were attached, detached, dropped or
+ * emptied by themselves. It asks for them once a second, so that the position alone does not say so.
+ */
+async function partitionsSeen(
+  pg: TemporaryPostgres,
+  ch: TemporaryClickHouse,
+  pipeline: PipelineProcess,
+): Promise<void> {
+  await pipeline.caughtUp({ plain: true, timeoutMs: 240_000 });
+  const store = new TableStateStore(ch.client, ch, pg.database);
+  const isSeen = async (): Promise<boolean> => {
+    pipeline.start();
+    const states = [...(await store.readTables()).values()].filter(({ phase }) => isFollowed(phase));
+    const leaves = await readLeaves(
+      pg.client,
+      states.map(({ oid }) => oid),
+    );
+    return states.every((state) => {
+      const recorded = parseLeaves(state.leaves);
+      return recorded === null || leavesFault(recorded, leaves.get(state.oid) ?? []) === null;
+    });
+  };
+  await waitFor(isSeen, { what: 'the partitions to be seen' });
 }
