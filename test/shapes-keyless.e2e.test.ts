@@ -1,12 +1,14 @@
 /** Tables without a key: copied as multisets, exact through crashes, replays and loads. */
 import { expect, test } from 'vitest';
 import { openProxy } from '../src/chaos/proxy.ts';
+import { openSession } from './schemas/traffic.ts';
 import { changeUntilDead } from './support/crash.ts';
 import { temporaryClickHouse, temporaryPostgres } from './support/databases.ts';
 import { applied, startPipeline } from './support/pipeline.ts';
 import { PipelineProcess } from './support/process.ts';
 import { followShapes, inPublic, pairDifferences } from './support/shape-copy.ts';
 import { tableState } from './support/tables.ts';
+import { waitFor } from './support/wait.ts';
 
 /** Rows that are equal to others, rows of nothing but NULL, values out of line. */
 const TABLES = `
@@ -105,3 +107,23 @@ test.each(['partly-landed:2', 'truncated:1', 'stored:2', 'chunk-landed:2', 'catc
   },
   120_000,
 );
+
+test('GIVEN a table without a key that is built anew beside WHEN rows come before its snapshot THEN each is there as often as in the source', async () => {
+  await using copy = await followShapes(TABLES, ALL);
+  const { pg, ch } = copy;
+  const other = await openSession(pg.url);
+  try {
+    // The load waits for it, and so does the snapshot.
+    await other.query('BEGIN; INSERT INTO later VALUES (500, 500)');
+    await pg.client.query('ALTER TABLE audit ALTER COLUMN at TYPE text USING at::date::text');
+    await waitFor(async () => (await tableState(pg, ch, 'public.audit')).building, { what: 'audit to be built anew' });
+    await pg.client.query("INSERT INTO audit SELECT 'streamed', 'w' || i % 3 FROM generate_series(1, 50) i");
+    await applied(copy.pipeline, pg);
+    expect((await tableState(pg, ch, 'public.audit')).phase).toBe('waiting');
+    await other.query('COMMIT');
+  } finally {
+    await other.end();
+  }
+  await copy.pipeline.caughtUp();
+  await copy.expectEqual('built anew');
+});

@@ -15,7 +15,10 @@ export async function endGhosts(
   layout: TableLayout,
   { state, patience }: { state: TableState; patience: Patience },
 ): Promise<void> {
-  if (isKeyless(layout.table)) return await dropOlder(copy, layout, { state, patience });
+  if (isKeyless(layout.table)) {
+    const what = `the end of the load of ${state.table}`;
+    return await untilDone(() => dropOlder(copy, layout, state, patience.signal), { ...patience, what });
+  }
   const policy = onDeleteOf(layout.table);
   if (state.baseVersion === 0n || policy === 'keep') return;
   const { mirror } = layoutNames(copy.names, layout);
@@ -37,18 +40,18 @@ export async function endGhosts(
   await insert(`INSERT INTO ${mirror} ${ended} FROM ${ghosts}`);
 }
 
-/** Of a table without a key: what was streamed before the snapshot it was loaded from, and what earlier attempts loaded. */
-async function dropOlder(
-  copy: Copy,
+/**
+ * Of a table without a key: takes out what was streamed before the snapshot it was loaded from, and what earlier
+ * attempts loaded. For a table that is consistent, whose rows of both lie in the mirror that it was loaded into.
+ */
+export async function dropOlder(
+  { clickhouse, names, fence }: Copy,
   layout: TableLayout,
-  { state, patience }: { state: TableState; patience: Patience },
+  { baseVersion }: Pick<TableState, 'baseVersion'>,
+  signal?: AbortSignal,
 ): Promise<void> {
-  const { clickhouse, names, fence } = copy;
   const { mirror } = layoutNames(names, layout);
-  const sql = `ALTER TABLE ${mirror} DELETE WHERE _version < ${state.baseVersion} AND ${fence.condition}`;
-  const options = { settings: { ...fence.settings('load'), mutations_sync: 1 }, signal: patience.signal };
-  await untilDone(() => clickhouse.command(sql, options), {
-    ...patience,
-    what: `the end of the load of ${state.table}`,
-  });
+  const settings = { ...fence.settings('load'), mutations_sync: 1 };
+  const sql = `ALTER TABLE ${mirror} DELETE WHERE _version < ${baseVersion} AND ${fence.condition}`;
+  await clickhouse.command(sql, { settings, ...(signal === undefined ? {} : { signal }) });
 }

@@ -16,9 +16,10 @@ import { findMirrors, isMirrorOf, mirrorComment, type MirrorIdentity } from '../
 import type { TableState } from '../destination/table-state.ts';
 import { type Lsn, maxLsn, NO_LSN } from '../model/lsn.ts';
 import { chIdent } from '../model/quote.ts';
-import { onDeleteOf } from '../model/table.ts';
+import { isKeyless, onDeleteOf } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import { failPoint } from './fail-points.ts';
+import { dropOlder } from './ghosts.ts';
 import { isInPlace, type TableLayout } from './layout.ts';
 
 /** A request to build a table anew. */
@@ -163,8 +164,10 @@ async function takePlace(
   // Nothing in ClickHouse keeps a process that was replaced from an exchange.
   await fence.assertHeld();
   const mirrors = await findMirrors(clickhouse, names);
-  if (!isMirrorOf(mirrors.read.get(target), identity))
+  if (!isMirrorOf(mirrors.read.get(target), identity)) {
+    if (isKeyless(layout.table)) await dropOlder(copy, layout, state);
     await exchange(copy, layout, { next, clone: cloneName(target), hasMirror: mirrors.read.has(target) });
+  }
   failPoint('exchanged');
   await leadToMirror(copy, layout, identity);
   await drop(copy, clone);
