@@ -18,6 +18,8 @@ export interface RowDifference {
   readonly key: KeyText;
   /** The key in canonical form. */
   readonly match: string;
+  /** Of a row without a key: how often it is on either side, in words. */
+  readonly note?: string;
 }
 
 /** Rows that differ: all counted, most of them kept. */

@@ -4,6 +4,7 @@
  */
 import type { Comparison } from './comparison.ts';
 import { collectDifferences, type FoundKeys } from './compare-rows.ts';
+import { collectCopies, multisetSums } from './compare-multiset.ts';
 import { RANGE_ROWS, readSource, type SourceTableState } from './source-table.ts';
 import { addSums, differingBuckets, type Sums, totalRows } from './sums.ts';
 import { bucketSql, shiftFor, type Slice, sliceCondition } from './table-plan.ts';
@@ -130,7 +131,8 @@ async function narrow(comparison: Comparison, state: SourceTableState, coarse: S
   const slices: Slice[] = [];
   const size = state.plan.byKey ? SUBRANGES_AT_ONCE : SUBRANGES_AT_ONCE * 4;
   for (let i = 0; i < buckets.length; i += size) slices.push({ shift: finer, buckets: buckets.slice(i, i + size) });
-  return await collectDifferences(comparison, state, slices);
+  const collect = state.plan.isMultiset ? collectCopies : collectDifferences;
+  return await collect(comparison, state, slices);
 }
 
 async function sumsOf(
@@ -163,8 +165,8 @@ async function copySums(
   addSums(
     sums,
     await clones.rows(
-      `SELECT toString(${bucketSql(plan, shift).copy}) AS bucket, count() AS rows, toString(sum(toUInt128(${options.hash}))) AS sum
-       FROM ${clones.table(plan.table.target)} FINAL WHERE ${plan.live}${where} GROUP BY bucket`,
+      `SELECT toString(${bucketSql(plan, shift).copy}) AS bucket, ${plan.isMultiset ? multisetSums(options.hash) : `count() AS rows, toString(sum(toUInt128(${options.hash}))) AS sum`}
+       FROM ${clones.table(plan.table.target)} FINAL WHERE ${plan.live}${where} GROUP BY bucket${plan.isMultiset ? " HAVING rows != 0 OR sum != '0'" : ''}`,
       signal,
     ),
   );

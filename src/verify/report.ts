@@ -1,6 +1,7 @@
 /** Differences for people, and what would repair them. */
 import type { Repairs, RowRepair } from '../destination/control.ts';
 import { describeBuckets } from './compare-rollup.ts';
+import { describeCopies } from './compare-multiset.ts';
 import type { RowDifference } from './compare-rows.ts';
 import type { Comparison } from './comparison.ts';
 import { describedSelect, describeRows, type Difference } from './difference.ts';
@@ -43,6 +44,7 @@ async function describeMirror(
   rows: readonly RowDifference[],
 ): Promise<Difference[]> {
   const { plan } = table.state;
+  if (plan.isMultiset) return describeCopies(plan, rows);
   return await describe(table, rows, async (keys) => ({
     expected: await sourceByKey(comparison.reader, table.state, keys, describedSelect(plan, 'source')),
     found: await copyByKey({ ...comparison, plan }, keys, describedSelect(plan, 'copy'), 'newest'),
@@ -77,10 +79,10 @@ async function describeAhead(
   return differences.map((difference) => ({ ...difference, kind: 'ahead', note }));
 }
 
-/** Rows to read again and buckets to compute again. */
+/** Rows to read again and buckets to compute again. Rows without a key cannot be read again: their table is loaded anew, if asked for. */
 export function repairsOf({ tables, buckets }: Suspects): Repairs {
   const rows = new Map<string, RowRepair>();
-  for (const { state, ...suspects } of tables) {
+  for (const { state, ...suspects } of tables.filter((found) => !found.state.plan.isMultiset)) {
     const table = state.plan.label;
     for (const { key } of [...suspects.rows, ...suspects.history, ...suspects.ahead])
       rows.set(JSON.stringify([table, key]), { table, key });

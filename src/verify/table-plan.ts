@@ -14,7 +14,7 @@ import {
   type UnfitAction,
 } from '../codec/canonical.ts';
 import { chIdent, pgIdent } from '../model/quote.ts';
-import { onDeleteOf, type SourceTable, tableLabel } from '../model/table.ts';
+import { isKeyless, onDeleteOf, type SourceTable, tableLabel } from '../model/table.ts';
 
 /** SQL of the same thing in both engines. */
 export interface BothSql {
@@ -36,6 +36,8 @@ export interface TablePlan {
   readonly hash: BothSql;
   /** Signed 64-bit place of a row. */
   readonly coordinate: BothSql;
+  /** Rows have no key: they are matched by all their values, and how often each is there is compared. */
+  readonly isMultiset: boolean;
   /** The coordinate is the first key column: ranges can be read through the primary key. */
   readonly byKey: boolean;
   /** Condition on rows of the mirror: they are there, and the source should have them. */
@@ -61,18 +63,21 @@ export function planTable(table: SourceTable, action: UnfitAction, encoding: Sou
   const first = key[0]?.column;
   const byKey = first !== undefined && INTEGER_OIDS.has(first.typeOid) && first.choice === undefined;
   const replaced = columns.flatMap((column) => column.replaced ?? []);
+  const isMultiset = isKeyless(table);
+  const match = rowForm(isMultiset ? columns : key, encoding);
   return {
     table,
     label: tableLabel(table),
     columns,
     key,
-    match: rowForm(key, encoding),
+    match,
     hash: hashForm(rowForm(columns, encoding), encoding),
     coordinate: byKey
       ? { source: `${pgIdent(first.name)}::bigint`, copy: `toInt64(${chIdent(first.name)})` }
-      : signed(hashForm(rowForm(key, encoding), encoding)),
+      : signed(hashForm(match, encoding)),
+    isMultiset,
     byKey,
-    live: onDeleteOf(table) === 'soft' ? '_deleted = 0 AND _deleted_at IS NULL' : '_deleted = 0',
+    live: isMultiset ? '1' : onDeleteOf(table) === 'soft' ? '_deleted = 0 AND _deleted_at IS NULL' : '_deleted = 0',
     keepsMore: onDeleteOf(table) === 'keep',
     notCompared: onDeleteOf(table) === 'keep' ? 'rows that the source has no more' : '',
     replaced: replaced.length === 0 ? '0' : replaced.map((sql) => `count(*) FILTER (WHERE ${sql})`).join(' + '),

@@ -2,7 +2,6 @@
 import type { Client } from 'pg';
 import { isFollowed, type TableState } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
-import { isKeyless } from '../model/table.ts';
 import { readCatalog } from '../source/catalog.ts';
 import { pgRows } from '../source/connection.ts';
 import type { VerifyOptions } from './options.ts';
@@ -36,7 +35,7 @@ export async function chooseTables(
   const leftOut = new Map<string, string>();
   for (const table of tables.filter(({ oid }) => isWanted(oid))) {
     const state = states.get(`${table.schema}.${table.name}`);
-    const reason = reasonOf(state) ?? (isKeyless(table) ? 'has no key to compare its rows by' : null);
+    const reason = reasonOf(state);
     if (reason === null) plans.push(planTable(table, options.unfitPolicy, encoding));
     else leftOut.set(`${table.schema}.${table.name}`, reason);
   }
