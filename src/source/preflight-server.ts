@@ -4,7 +4,7 @@ import { pgIdent, pgLiteral, pgTable } from '../model/quote.ts';
 import { tableLabel } from '../model/table.ts';
 import { pgRows } from './connection.ts';
 import type { PreflightCheck, PreflightFacts } from './preflight-facts.ts';
-import { inspectPublication } from './publication.ts';
+import { inspectPublication, isPublished } from './publication.ts';
 import { inspectSlot } from './slot.ts';
 
 const OLDEST_MAJOR = 14;
@@ -98,7 +98,7 @@ async function checkReplicationRole({ client, role }: PreflightFacts): Promise<F
 async function checkPublicationPrivilege(facts: PreflightFacts): Promise<Finding[]> {
   const { client, catalog, role, database, publication } = facts;
   const state = await inspectPublication(client, publication);
-  const missing = catalog.tables.filter((table) => state === null || !state.tables.includes(tableLabel(table)));
+  const missing = catalog.tables.filter((table) => state === null || !isPublished(state, table));
   const findings: Finding[] = [];
   const [row] = await pgRows(client, "SELECT has_database_privilege(current_database(), 'CREATE') AS allowed");
   if (state === null && row!['allowed'] !== 't') {

@@ -31,7 +31,9 @@ export interface PublishedPart {
 export interface PublicationState {
   readonly name: string;
   readonly allTables: boolean;
-  /** `schema.name`, sorted. */
+  /** Schemas all of whose tables are published (`FOR TABLES IN SCHEMA`), sorted. */
+  readonly schemas: readonly string[];
+  /** Tables that are published by name, as `schema.name`, sorted. */
   readonly tables: readonly string[];
   readonly publishesAll: boolean;
   readonly viaPartitionRoot: boolean;
@@ -51,6 +53,13 @@ export interface PublicationChange {
 
 const SETTINGS = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true";
 
+/** SQL: `oid`, `publication`, `schema` and `xmin` of the schemas that publications have; none before PostgreSQL 15. */
+export async function publishedSchemas(client: Client): Promise<string> {
+  return (await serverVersion(client)) >= FILTERS_SINCE
+    ? '(SELECT oid, pnpubid AS publication, pnnspid AS schema, xmin FROM pg_publication_namespace)'
+    : '(SELECT NULL::oid AS oid, NULL::oid AS publication, NULL::oid AS schema, NULL::xid AS xmin WHERE false)';
+}
+
 /** Looks a publication up; null when there is none of that name. */
 export async function inspectPublication(client: Client, name: string): Promise<PublicationState | null> {
   const hasParts = (await serverVersion(client)) >= FILTERS_SINCE;
@@ -60,7 +69,9 @@ export async function inspectPublication(client: Client, name: string): Promise<
     : 'NULL';
   const [row] = await pgRows(
     client,
-    `SELECT p.puballtables, p.pubviaroot, p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AS all_operations,
+    `SELECT p.puballtables,
+            (SELECT coalesce(json_agg(o.nspname ORDER BY o.nspname), '[]') FROM ${await publishedSchemas(client)} s JOIN pg_namespace o ON o.oid = s.schema
+             WHERE s.publication = p.oid) AS schemas, p.pubviaroot, p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AS all_operations,
             coalesce(json_agg(n.nspname || '.' || c.relname ORDER BY n.nspname, c.relname) FILTER (WHERE c.oid IS NOT NULL), '[]') AS tables,
             coalesce(json_agg(json_build_object('label', n.nspname || '.' || c.relname, 'filter', ${filter}, 'columns', ${columns}))
                      FILTER (WHERE c.oid IS NOT NULL), '[]') AS parts
@@ -77,6 +88,7 @@ export async function inspectPublication(client: Client, name: string): Promise<
   return {
     name,
     allTables: row['puballtables'] === 't',
+    schemas: JSON.parse(row['schemas']!) as string[],
     tables: JSON.parse(row['tables']!) as string[],
     publishesAll: row['all_operations'] === 't',
     viaPartitionRoot: row['pubviaroot'] === 't',
@@ -85,10 +97,17 @@ export async function inspectPublication(client: Client, name: string): Promise<
   };
 }
 
+/** Whether a table is in the publication. */
+export function isPublished(state: PublicationState, table: TableName): boolean {
+  return state.allTables || state.schemas.includes(table.schema) || state.tables.includes(tableLabel(table));
+}
+
 /**
  * Creates the publication, or alters it until it has exactly these tables, what is copied of each, and all operations.
+ * One that somebody has made for all tables, or for those of schemas, keeps what it has beyond.
  *
- * @throws {AppError} `CONFIG_INVALID` when it is FOR ALL TABLES; `POSTGRES_AUTH` without the privilege.
+ * @throws {AppError} `CONFIG_INVALID` when such a one cannot leave out rows that are not to be copied; `POSTGRES_AUTH`
+ *   without the privilege.
  */
 export async function ensurePublication(
   client: Client,
@@ -100,7 +119,7 @@ export async function ensurePublication(
   return change;
 }
 
-/** What {@link ensurePublication} would do. Changes nothing. @throws {AppError} `CONFIG_INVALID` when it is FOR ALL TABLES. */
+/** What {@link ensurePublication} would do. Changes nothing. @throws {AppError} `CONFIG_INVALID` as that. */
 export async function planPublication(
   client: Client,
   name: string,
@@ -114,20 +133,49 @@ export async function planPublication(
     const statement = `CREATE PUBLICATION ${pgIdent(name)} ${list}WITH (${SETTINGS})`;
     return { created: true, added: wanted, removed: [], statements: [statement] };
   }
-  if (state.allTables) {
-    throw new AppError(
-      'CONFIG_INVALID',
-      `publication “${name}” is FOR ALL TABLES: choose another name for Millrace's own`,
-    );
-  }
+  if (state.allTables || state.schemas.length > 0) return planBroad(state, tables, version);
   const added = wanted.filter((label) => !state.tables.includes(label));
   const removed = state.tables.filter((label) => !wanted.includes(label));
   const statements: string[] = [];
   if (added.length > 0 || removed.length > 0 || (await hasOtherParts(client, state, { tables, version })))
     statements.push(await tablesStatement(client, state, { tables, version }));
-  if (!state.publishesAll || !state.viaPartitionRoot)
-    statements.push(`ALTER PUBLICATION ${pgIdent(name)} SET (${SETTINGS})`);
+  statements.push(...settingsStatements(state));
   return { created: false, added, removed, statements };
+}
+
+function settingsStatements({ name, publishesAll, viaPartitionRoot }: PublicationState): string[] {
+  return publishesAll && viaPartitionRoot ? [] : [`ALTER PUBLICATION ${pgIdent(name)} SET (${SETTINGS})`];
+}
+
+/**
+ * A publication for all tables, or for those of schemas: what is missing is added, nothing is removed. What it has
+ * beyond is left out on our side; but it publishes whole rows, all of them.
+ */
+function planBroad(
+  state: PublicationState,
+  tables: readonly PublishedTable[],
+  version: number,
+): PublicationChange & { readonly statements: readonly string[] } {
+  const isWhole = (table: PublishedTable): boolean => state.allTables || state.schemas.includes(table.schema);
+  const filtered = tables.find((table) => isWhole(table) && (table.rule?.where ?? null) !== null);
+  if (filtered !== undefined) {
+    const kind = state.allTables ? 'all tables' : `the schema “${filtered.schema}”`;
+    throw new AppError(
+      'CONFIG_INVALID',
+      `publication “${state.name}” is for ${kind}, and cannot leave out the rows of ${tableLabel(filtered)} that \`where\` leaves out: give another name to Millrace's own (\`publication\`)`,
+    );
+  }
+  const missing = tables.filter((table) => !isPublished(state, table));
+  const publication = `ALTER PUBLICATION ${pgIdent(state.name)}`;
+  const statements =
+    missing.length === 0 ? [] : [`${publication} ADD TABLE ${clauses(missing.map(withoutList), version)}`];
+  const added = missing.map(tableLabel).toSorted();
+  return { created: false, added, removed: [], statements: [...statements, ...settingsStatements(state)] };
+}
+
+/** PostgreSQL takes no column lists beside whole schemas. */
+function withoutList(table: PublishedTable): PublishedTable {
+  return { ...table, excluded: [] };
 }
 
 /** Drops a publication; false when there was none. */

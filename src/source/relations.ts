@@ -1,6 +1,7 @@
 /** Where tables are by now that were known before, and how the publication carries them. */
 import type { Client } from 'pg';
 import { pgRows } from './connection.ts';
+import { publishedSchemas } from './publication.ts';
 
 /** `schema.table` by oid, of those relations that still exist: asked for by oid or by name. */
 export async function findRelations(
@@ -25,8 +26,11 @@ export async function findRelations(
 export async function publicationMarks(client: Client, publication: string): Promise<ReadonlyMap<number, string>> {
   const rows = await pgRows(
     client,
-    `SELECT r.prrelid AS oid, concat_ws('/', p.oid, p.xmin, r.oid, r.xmin) AS mark
-     FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = $1`,
+    `SELECT c.oid, concat_ws('/', p.oid, p.xmin, r.oid, r.xmin, s.oid, s.xmin) AS mark
+     FROM pg_publication p JOIN pg_class c ON c.relkind IN ('r', 'p') AND NOT c.relispartition
+     LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = c.oid
+     LEFT JOIN ${await publishedSchemas(client)} s ON s.publication = p.oid AND s.schema = c.relnamespace
+     WHERE p.pubname = $1 AND (p.puballtables OR r.oid IS NOT NULL OR s.oid IS NOT NULL)`,
     [publication],
   );
   return new Map(rows.map((row) => [Number(row['oid']), row['mark'] ?? '']));

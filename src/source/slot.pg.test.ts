@@ -4,7 +4,7 @@ import { postgresMajor } from '../../test/support/postgres-version.ts';
 import { recordingSink } from '../../test/support/recording-sink.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { connectPostgres } from './connection.ts';
-import { dropPublication, ensurePublication, inspectPublication } from './publication.ts';
+import { dropPublication, ensurePublication, inspectPublication, type PublishedTable } from './publication.ts';
 import {
   createSlot,
   currentLsn,
@@ -115,6 +115,7 @@ describe('a publication', () => {
     expect(await inspectPublication(pg.client, 'p"1')).toEqual({
       name: 'p"1',
       allTables: false,
+      schemas: [],
       tables: ['public.b'],
       publishesAll: true,
       viaPartitionRoot: true,
@@ -141,9 +142,43 @@ describe('a publication', () => {
     });
   });
 
-  test('GIVEN FOR ALL TABLES THEN it is left alone', async () => {
+  test('GIVEN FOR ALL TABLES THEN it keeps what it has, is made whole, and is refused where rows are to be left out', async () => {
     await using pg = await temporaryPostgres();
-    await pg.client.query('CREATE PUBLICATION p FOR ALL TABLES');
-    await expect(ensurePublication(pg.client, 'p', [])).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await pg.client.query(
+      "CREATE TABLE b (id int PRIMARY KEY); CREATE PUBLICATION p FOR ALL TABLES WITH (publish = 'insert')",
+    );
+    const b = { schema: 'public', name: 'b' };
+    expect(await ensurePublication(pg.client, 'p', [b])).toEqual({ created: false, added: [], removed: [] });
+    expect(await inspectPublication(pg.client, 'p')).toMatchObject({
+      allTables: true,
+      publishesAll: true,
+      viaPartitionRoot: true,
+    });
+    const rule = { where: 'id > 3' } as NonNullable<PublishedTable['rule']>;
+    await expect(ensurePublication(pg.client, 'p', [{ ...b, rule }])).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringMatching(/all tables.*public\.b/) as string,
+    });
   });
+
+  test.skipIf(MAJOR < 15)(
+    'GIVEN FOR TABLES IN SCHEMA THEN tables of others are added, and none is removed',
+    async () => {
+      await using pg = await temporaryPostgres();
+      await pg.client
+        .query(`CREATE SCHEMA s; CREATE TABLE s.a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY);
+      CREATE PUBLICATION p FOR TABLES IN SCHEMA s, TABLE c WITH (publish_via_partition_root = true)`);
+      const wanted = [
+        { schema: 's', name: 'a' },
+        { schema: 'public', name: 'b' },
+      ];
+      expect(await ensurePublication(pg.client, 'p', wanted)).toMatchObject({ added: ['public.b'], removed: [] });
+      expect(await ensurePublication(pg.client, 'p', wanted)).toMatchObject({ added: [], removed: [] });
+      expect(await inspectPublication(pg.client, 'p')).toMatchObject({
+        schemas: ['s'],
+        tables: ['public.b', 'public.c'],
+        publishesAll: true,
+      });
+    },
+  );
 });
