@@ -4,6 +4,7 @@
  */
 import { formatLsn, type Lsn, parseLsn } from '../model/lsn.ts';
 import { OWN_COLUMNS } from '../model/own-columns.ts';
+import { chIdent } from '../model/quote.ts';
 import { attnumOf } from './alter.ts';
 import type { ClickHouse } from './client.ts';
 import { type Names, nextMirror } from './ddl.ts';
@@ -102,4 +103,13 @@ export async function readMirrorShapes(
       },
     ]),
   );
+}
+
+/** Tables and views that are there, by their qualified names as {@link tableNames} writes them. */
+export async function namesThere(clickhouse: ClickHouse, names: Names): Promise<ReadonlySet<string>> {
+  const rows = await clickhouse.rows<{ database: string; name: string }>(
+    'SELECT database, name FROM system.tables WHERE database IN ({database:String}, {internal:String})',
+    { params: { database: names.database, internal: names.internal } },
+  );
+  return new Set(rows.map(({ database, name }) => `${chIdent(database)}.${chIdent(name)}`));
 }

@@ -8,7 +8,7 @@ import { codecFor } from '../codec/codecs.ts';
 import { type Checkpoint, CheckpointStore, CLEAN } from '../destination/checkpoint.ts';
 import { ClickHouse } from '../destination/client.ts';
 import { createTableStatements, type Names, tableNames } from '../destination/ddl.ts';
-import { findMirrors, mirrorComment, readMirrorShapes } from '../destination/mirrors.ts';
+import { findMirrors, mirrorComment, namesThere, readMirrorShapes } from '../destination/mirrors.ts';
 import { Fence, fenceTables } from '../destination/fence.ts';
 import { migrateClickHouse } from '../destination/schema.ts';
 import { isFollowed, type TableState, TableStateStore } from '../destination/table-state.ts';
@@ -248,9 +248,15 @@ export function layoutsOf(
   return { layouts, adSchema };
 }
 
-/** The ad tables come from sql/clickhouse; everything else is made here. */
-async function createMirror(copy: Copy, layout: TableLayout, build: Lsn): Promise<void> {
+/** The ad tables come from sql/clickhouse; everything else is made here. @param there Names of what is there. */
+async function createMirror(
+  copy: Copy,
+  layout: TableLayout,
+  { build, there }: { build: Lsn; there: ReadonlySet<string> },
+): Promise<void> {
   if (isInPlace(layout)) return;
+  // A thousand tables are four thousand statements: none of them for a table that has all it needs.
+  if (Object.values(tableNames(copy.names, layout.table.target)).every((name) => there.has(name))) return;
   const { oid } = layout.table;
   const at = { building: false, comment: mirrorComment({ oid, build }) };
   for (const statement of createTableStatements(copy.names, layout.table, layout.codecs, at)) {
@@ -290,6 +296,8 @@ export async function makeTables(
   await fenceTables(copy.clickhouse, copy.names, layouts.flatMap(writtenTables));
   const targets = layouts.map(({ table }) => table.target);
   const mirrors = await readMirrorShapes(copy.clickhouse, copy.names, targets);
+  const there = await namesThere(copy.clickhouse, copy.names);
+  const written: TableState[] = [];
   for (const layout of layouts) {
     const state = states.get(tableLabel(layout.table));
     if (layout.building) continue;
@@ -300,13 +308,14 @@ export async function makeTables(
         `${tableNames(copy.names, layout.table.target).mirror} is there already with other columns (${fault})`,
       );
     }
-    if (fault === null) await createMirror(copy, layout, state?.build ?? NO_LSN);
+    if (fault === null) await createMirror(copy, layout, { build: state?.build ?? NO_LSN, there });
     const next =
       fault === null
         ? lookedAt(layout, state, { look: start.look, appliedLsn: start.checkpoint?.appliedLsn ?? NO_LSN })
         : quarantinedState(layout.table, state, fault);
-    if (next !== state) await copy.tables.writeTable(next);
+    if (next !== state) written.push(next);
   }
+  if (written.length > 0) await copy.tables.writeTables({ written, forgotten: [], renamed: [] });
 }
 
 /** What changes of a table are written to, in the users' database. */
