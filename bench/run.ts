@@ -1,5 +1,5 @@
 /**
- * The benchmarks: `npm run bench -- load|stream|freshness|huge|verify|query|idle [--rows N] [--repeat N] [--seconds N] [--flush-ms N] [--mib N] [--json] [--save]`.
+ * The benchmarks: `npm run bench -- load|stream|freshness|huge|verify|query|idle|tables [--rows N] [--tables N] [--repeat N] [--seconds N] [--flush-ms N] [--mib N] [--json] [--save]`.
  * What they measure and how to read them: docs/benchmarks.md.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -12,6 +12,7 @@ import { measureIdle } from './scenarios/idle.ts';
 import { LOAD_ROWS, measureLoad } from './scenarios/load.ts';
 import { measureQueries, QUERY_SIZES } from './scenarios/query.ts';
 import { measureStream, STREAM_ROWS } from './scenarios/stream.ts';
+import { MANY_TABLES, measureTables } from './scenarios/tables.ts';
 import { measureVerify, VERIFY_ROWS } from './scenarios/verify.ts';
 import { queryPage } from './support/query-page.ts';
 import { openLab } from './support/lab.ts';
@@ -23,6 +24,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     rows: { type: 'string' },
+    tables: { type: 'string' },
     repeat: { type: 'string', default: '3' },
     seconds: { type: 'string' },
     'flush-ms': { type: 'string' },
@@ -48,6 +50,7 @@ const SCENARIOS: Record<string, (lab: Lab) => Promise<Findings>> = {
       seconds: optional(values.seconds) ?? 20,
     }),
   idle: (lab) => measureIdle(lab, Number(values.mib)),
+  tables: (lab) => measureTables(lab, Number(values.tables ?? MANY_TABLES)),
 };
 
 function optional(text: string | undefined): number | undefined {

@@ -41,10 +41,23 @@ export function findFault(row: TextRow, table: SourceTable): TableFault | null {
 export function columnFault(table: SourceTable): TableFault | null {
   if (table.columns.length === 0) return { reason: 'has no columns that can be copied', remedy: null };
   const taken = table.columns.find(({ name }) => OWN_COLUMNS.has(name) || RESERVED_COLUMNS.has(name));
-  if (taken === undefined) return null;
+  if (taken === undefined) return nestedFault(table);
   const reason = `has a column “${taken.name}”, a name that the copy keeps for itself`;
   const remedy = `ALTER TABLE ${pgTable(table)} RENAME COLUMN ${pgIdent(taken.name)} TO …; or exclude the column by a rule.`;
   return { reason, remedy };
+}
+
+/** ClickHouse takes arrays whose names begin alike, up to a dot, for one Nested structure: theirs must be of one length. */
+function nestedFault({ columns }: SourceTable): TableFault | null {
+  const arrays = columns.filter(({ choice, name }) => choice?.as === 'array' && name.includes('.'));
+  const prefixOf = (name: string): string => name.slice(0, name.indexOf('.'));
+  for (const { name } of arrays) {
+    const other = arrays.find((column) => column.name !== name && prefixOf(column.name) === prefixOf(name));
+    if (other === undefined) continue;
+    const reason = `has columns “${name}” and “${other.name}” that are to be arrays: ClickHouse takes them for one Nested structure, whose arrays must all be of one length`;
+    return { reason, remedy: 'Take `as: array` out of the rule of one of them, or rename it.' };
+  }
+  return null;
 }
 
 /** Names that tables have taken in the copy, and who has them. */
