@@ -3,7 +3,7 @@
  *
  * Random transactions of several sessions mix DDL and DML while the pipeline, a process of its own, loads and streams; it
  * is stopped and killed at random moments and started again. `TEST_RANDOM_SEED` repeats a run that has failed,
- * `TEST_RANDOM_RUNS` makes it longer, `TEST_RANDOM_DDL` (`all`, or names of kinds) chooses the DDL.
+ * `TEST_RANDOM_RUNS` makes it longer, `TEST_RANDOM_DDL` (names of kinds) chooses the DDL.
  */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -14,10 +14,7 @@ import { differencesOf } from './support/schema-copy.ts';
 
 const RUNS = Number(process.env['TEST_RANDOM_RUNS'] ?? 2);
 const SEED = process.env['TEST_RANDOM_SEED'];
-/** Changes of tables that a copy follows by now. */
-const FOLLOWED = ['createTable', 'dropTable', 'recreate', 'renameTable'];
-const DDL =
-  process.env['TEST_RANDOM_DDL'] === 'all' ? ALL_DDL : (process.env['TEST_RANDOM_DDL']?.split(',') ?? FOLLOWED);
+const DDL = process.env['TEST_RANDOM_DDL']?.split(',') ?? ALL_DDL;
 
 const WEIGHTS: Readonly<Record<string, number>> = {
   begin: 8,

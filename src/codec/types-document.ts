@@ -91,7 +91,7 @@ ${documentedTypes().map(line).join('\n')}
 * **money** counts hundredths. In a database whose \`lc_monetary\` has other than two digits behind the point (\`ja_JP\`), it is a hundredth of what people see.
 * **character(n)** comes without the blanks at its end, which PostgreSQL ignores in comparisons. **bytea** is the bytes themselves.
 * **timestamp** has no time zone: its wall clock is kept as if it were UTC. **json** is kept letter by letter, **jsonb** as PostgreSQL prints it.
-* **Enums**: \`LowCardinality(String)\`, so that values added later need nothing. A label that is renamed keeps its old name in rows that were copied before.
+* **Enums**: \`LowCardinality(String)\`, so that values added later need nothing. A label that is renamed makes the tables that use it be built anew.
 * **regclass** and its kin are written as the name that the object has when the row is read, which WAL knows nothing of: prefer \`oid\`.
 * One column that is read as text makes the whole stream text: PostgreSQL sends binary for all tables or for none. Text costs the reader more CPU.
 

@@ -30,6 +30,8 @@ export interface TableShape {
   readonly snapshot: string;
   /** Files of the table, or of its partitions, by relation oid: a rewrite gives another. */
   readonly files: Readonly<Record<string, string>>;
+  /** Elements of the types that its columns consist of (source/shapes.ts), separated by commas. Not known: written before. */
+  readonly types?: string | undefined;
   /** In the order of attnum, without gaps. */
   readonly columns: readonly ShapeColumn[];
 }
@@ -39,6 +41,7 @@ interface StoredShape {
   readonly lsn: string;
   readonly snapshot: string;
   readonly files: Readonly<Record<string, string>>;
+  readonly types?: string | undefined;
   readonly columns: readonly StoredColumn[];
 }
 
@@ -46,7 +49,7 @@ interface StoredShape {
 export function encodeShapes(shapes: readonly TableShape[]): string {
   const stored = shapes.map((shape): StoredShape => {
     const columns = shape.columns.map((c): StoredColumn => [c.name, c.typeOid, c.typeMod, c.xmin, c.kind, c.missing]);
-    return { lsn: formatLsn(shape.lsn), snapshot: shape.snapshot, files: shape.files, columns };
+    return { lsn: formatLsn(shape.lsn), snapshot: shape.snapshot, files: shape.files, types: shape.types, columns };
   });
   return JSON.stringify(stored);
 }
@@ -59,6 +62,7 @@ export function decodeShapes(text: string): TableShape[] {
       lsn: parseLsn(shape.lsn),
       snapshot: shape.snapshot,
       files: shape.files,
+      types: shape.types,
       columns: shape.columns.map(([name, typeOid, typeMod, xmin, kind, missing], i) => ({
         attnum: i + 1,
         name,
@@ -86,4 +90,14 @@ export function isSameShape(a: TableShape, b: TableShape): boolean {
 export function hasOtherFiles(before: TableShape, after: TableShape): boolean {
   const kept = Object.keys(after.files).filter((oid) => oid in before.files);
   return kept.length === 0 || kept.some((oid) => before.files[oid] !== after.files[oid]);
+}
+
+/**
+ * Whether a type was altered that columns consist of, so that PostgreSQL writes another text for rows that nobody has
+ * touched: a composite type, a label of an enum that has another name. A label that was added changes no row.
+ */
+export function hasOtherTypes(before: TableShape, after: TableShape): boolean {
+  if (before.types === undefined || before.types === '') return false;
+  const present = new Set(after.types?.split(','));
+  return before.types.split(',').some((element) => !present.has(element));
 }

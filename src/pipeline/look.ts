@@ -72,7 +72,10 @@ export function withLook(known: readonly TableShape[], now: FoundShape, appliedL
   const kept = known.filter((_, i) => (known[i + 1]?.lsn ?? appliedLsn + 1n) > appliedLsn);
   // The same columns: what is known holds since then. Its file may be another, as TRUNCATE makes one.
   if (isSameShape(last, now))
-    return [...kept.slice(0, -1), hasOtherFiles(last, now) ? { ...last, files: now.files } : last];
+    return [
+      ...kept.slice(0, -1),
+      { ...last, types: now.types, files: hasOtherFiles(last, now) ? now.files : last.files },
+    ];
   return [...kept, plainShape(remembering(last, now))];
 }
 
@@ -92,6 +95,6 @@ export function shapesOf(state: Pick<TableState, 'shape'> | undefined, now: Foun
 }
 
 /** What is stored of a look. */
-export function plainShape({ lsn, snapshot, files, columns }: FoundShape): TableShape {
-  return { lsn, snapshot, files, columns };
+export function plainShape({ lsn, snapshot, files, types, columns }: FoundShape): TableShape {
+  return { lsn, snapshot, files, types, columns };
 }

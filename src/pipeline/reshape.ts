@@ -10,7 +10,14 @@ import { newTableState, type TableState } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
 import { isAdName } from '../model/roles.ts';
-import { decodeShapes, encodeShapes, hasOtherFiles, isSameShape, type TableShape } from '../model/shape.ts';
+import {
+  decodeShapes,
+  encodeShapes,
+  hasOtherFiles,
+  hasOtherTypes,
+  isSameShape,
+  type TableShape,
+} from '../model/shape.ts';
 import { onDeleteOf, type SourceTable, tableLabel } from '../model/table.ts';
 import type { FoundShape } from '../source/shapes.ts';
 import { alterMirror } from './alter-mirror.ts';
@@ -74,7 +81,8 @@ interface Present {
 async function reasonOf(copy: Copy, layout: TableLayout, present: Present): Promise<string | null> {
   const { state, now, adSchema, mirror } = present;
   const last = decodeShapes(state.shape).at(-1);
-  const isOther = last !== undefined && (!isSameShape(last, now) || wasRewritten(last, now));
+  const areOthers = last !== undefined && hasOtherTypes(last, now);
+  const isOther = last !== undefined && (!isSameShape(last, now) || wasRewritten(last, now) || areOthers);
   if (layout.building) return isOther ? 'its columns have changed' : null;
   const isOfAds = isInPlace(layout) || (adSchema && isAdName(layout.table));
   const fault = shapeFault(mirror, layout, adSchema);
@@ -83,6 +91,7 @@ async function reasonOf(copy: Copy, layout: TableLayout, present: Present): Prom
     if (fault !== null) return null;
   }
   if (last !== undefined && wasRewritten(last, now)) return 'the source has written its rows anew';
+  if (areOthers) return 'a type that its columns consist of was altered';
   if (isOfAds) return otherColumn(layout, last);
   if (mirror === undefined) return null;
   const why = await alterMirror(copy, layout, { mirror, state, looks: { last, now } });

@@ -36,6 +36,27 @@ export async function readLookPosition(client: Client): Promise<LookPosition> {
 }
 
 /**
+ * SQL: `oid` of each table of `tables` and a print of the types that its columns consist of, at any depth: an element
+ * for each composite type, and one for each label of an enum. Those of the system cannot be altered, and are left out.
+ */
+const typePrints = (tables: string): string => `
+  WITH RECURSIVE used (oid, type) AS (
+    SELECT a.attrelid, a.atttypid FROM pg_attribute a
+    WHERE a.attrelid IN (${tables}) AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384
+    UNION
+    SELECT u.oid, x.type FROM used u JOIN pg_type t ON t.oid = u.type CROSS JOIN LATERAL (
+      SELECT t.typelem AS type UNION ALL SELECT t.typbasetype
+      UNION ALL SELECT m.atttypid FROM pg_attribute m WHERE t.typrelid <> 0 AND m.attrelid = t.typrelid AND m.attnum > 0) x
+    WHERE x.type >= 16384)
+  SELECT oid, string_agg(element, ',' ORDER BY element) AS print FROM (
+    SELECT u.oid, md5(string_agg(m.attnum || ':' || m.xmin::text, ',' ORDER BY m.attnum)) AS element
+    FROM used u JOIN pg_type t ON t.oid = u.type AND t.typrelid <> 0 JOIN pg_attribute m ON m.attrelid = t.typrelid AND m.attnum > 0
+    GROUP BY u.oid, t.oid
+    UNION ALL
+    SELECT u.oid, e.oid || ':' || left(md5(e.enumlabel), 8) FROM used u JOIN pg_enum e ON e.enumtypid = u.type) e
+  GROUP BY oid`;
+
+/**
  * A partitioned table has no rows, and knows no values for those older than a column: its partitions do. A
  * column has the same name in each of them.
  */
@@ -52,8 +73,9 @@ const SHAPES = `
      WHERE a.attrelid = c.oid AND a.attnum > 0) AS columns,
     CASE WHEN c.relkind = 'r' THEN json_build_object(c.oid, pg_relation_filenode(c.oid)::text)
       ELSE (SELECT coalesce(json_object_agg(t.relid::oid, pg_relation_filenode(t.relid)::text), '{}')
-            FROM pg_partition_tree(c.oid) t WHERE t.isleaf AND pg_relation_filenode(t.relid) IS NOT NULL) END AS files
-  FROM pg_class c WHERE c.oid = ANY ($1::oid[])`;
+            FROM pg_partition_tree(c.oid) t WHERE t.isleaf AND pg_relation_filenode(t.relid) IS NOT NULL) END AS files,
+    coalesce(y.print, '') AS types
+  FROM pg_class c LEFT JOIN (${typePrints('SELECT unnest($1::oid[])')}) y ON y.oid = c.oid WHERE c.oid = ANY ($1::oid[])`;
 
 type ColumnRow = [number, string, number, number, string, ShapeColumn['kind'], boolean | null, string | null];
 
@@ -72,6 +94,7 @@ export async function readShapes(
         {
           ...position,
           files: JSON.parse(row['files']!) as Record<string, string>,
+          types: row['types']!,
           columns: columns.map(([attnum, name, typeOid, typeMod, xmin, kind, , missing]) => ({
             attnum,
             name,
@@ -95,7 +118,7 @@ export interface TablePrint {
   readonly name: string;
   /** Another one when a column has come, gone or changed. */
   readonly columns: string;
-  /** Another one when its key or its replica identity has changed. */
+  /** Another one when its key, its replica identity or a type that its columns consist of has changed. */
   readonly rest: string;
   /** Another one when its place in the publication has changed. */
   readonly published: string;
@@ -120,11 +143,14 @@ const PRINTS = `
   ), published AS (
     SELECT r.prrelid, p.xmin::text || ':' || r.xmin::text AS print
     FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = $1
+    UNION ALL SELECT t.oid, p.xmin::text FROM pg_publication p, tables t WHERE p.pubname = $1 AND p.puballtables
+  ), types AS (${typePrints('SELECT oid FROM tables')}
   )
   SELECT t.oid, t.schema, t.name, coalesce(a.print, '') AS columns,
-         concat_ws(' ', t.relkind, t.relpersistence, t.relreplident, t.relrowsecurity, coalesce(k.print, '-')) AS rest,
+         concat_ws(' ', t.relkind, t.relpersistence, t.relreplident, t.relrowsecurity, coalesce(k.print, '-'), y.print) AS rest,
          coalesce(p.print, '-') AS published
   FROM tables t LEFT JOIN columns a ON a.attrelid = t.oid LEFT JOIN keys k ON k.indrelid = t.oid LEFT JOIN published p ON p.prrelid = t.oid
+    LEFT JOIN types y ON y.oid = t.oid
   ORDER BY t.oid`;
 
 /** Prints of all tables that could be copied. One statement, cheap enough for every few seconds. */

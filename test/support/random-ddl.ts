@@ -232,10 +232,10 @@ const TABLES = `
 
 /**
  * SQLSTATEs of a step that its session could not do: locks and deadlocks; names that are taken or gone, also by what
- * another session committed meanwhile; values that do not fit a key, a constraint or another type; no transaction.
+ * another session committed meanwhile; values that do not fit a key (54000: its page), a constraint or another type; no transaction.
  */
 const REFUSED =
-  /^(?:55P03|40P01|40001|25P01|25P02|3B001|23\d{3}|22\d{3}|42701|42703|42P0\d|42P1\d|42804|42704|2BP01|55006|XX000)$/;
+  /^(?:55P03|40P01|40001|25P01|25P02|3B001|23\d{3}|22\d{3}|42701|54000|42703|42P0\d|42P1\d|42804|42704|2BP01|55006|XX000)$/;
 
 /** Sessions that run steps. */
 export class DdlSessions implements AsyncDisposable {

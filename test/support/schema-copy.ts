@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { copiedTables } from '../../src/config/table-rules.ts';
-import { isFollowed, TableStateStore } from '../../src/destination/table-state.ts';
+import { isFollowed, type TableState, TableStateStore } from '../../src/destination/table-state.ts';
+import { decodeShapes, isSameShape } from '../../src/model/shape.ts';
 import { tableLabel } from '../../src/model/table.ts';
 import { leavesFault, parseLeaves } from '../../src/pipeline/partitions.ts';
 import { readCatalog } from '../../src/source/catalog.ts';
 import { readLeaves } from '../../src/source/leaves.ts';
+import { findRelations } from '../../src/source/relations.ts';
+import { readLookPosition, readShapes } from '../../src/source/shapes.ts';
 import type { RealSchema } from '../schemas/real-schema.ts';
 import { copyDifferences } from './compare-any.ts';
 import type { TemporaryClickHouse, TemporaryPostgres } from './databases.ts';
@@ -50,9 +53,9 @@ export async function differencesOf(
   pg: TemporaryPostgres,
   ch: TemporaryClickHouse,
   pipeline: PipelineProcess,
-  excluded: RealSchema['excluded'] = {},
+  { schemas, excluded = {} }: Pick<RealSchema, 'schemas' | 'excluded'> = { schemas: ['public'] },
 ): Promise<{ differences: string[]; tables: string[] }> {
-  await partitionsSeen(pg, ch, pipeline);
+  await catalogueSeen(pg, ch, pipeline, schemas);
   await pipeline.caughtUp({ plain: true, timeoutMs: 240_000 });
   const states = await new TableStateStore(ch.client, ch, pg.database).readTables();
   const followed = [...states.values()].filter(({ phase }) => phase !== 'dropped' && phase !== 'excluded');
@@ -70,27 +73,44 @@ export async function differencesOf(
 }
 
 /**
- * Waits until the pipeline has seen what the stream does not tell: partitions that were attached, detached, dropped or
- * emptied by themselves. It asks for them once a second, so that the position alone does not say so.
+ * Waits until the pipeline has seen what the stream does not tell: names, columns, types, new tables; partitions that were
+ * attached, detached, dropped or emptied by themselves. It asks for them once a second, so that a position alone does
+ * not say so.
  */
-async function partitionsSeen(
+async function catalogueSeen(
   pg: TemporaryPostgres,
   ch: TemporaryClickHouse,
   pipeline: PipelineProcess,
+  schemas: readonly string[],
 ): Promise<void> {
   await pipeline.caughtUp({ plain: true, timeoutMs: 240_000 });
   const store = new TableStateStore(ch.client, ch, pg.database);
+  let unseen: string[] = [];
   const isSeen = async (): Promise<boolean> => {
     pipeline.start();
-    const states = [...(await store.readTables()).values()].filter(({ phase }) => isFollowed(phase));
-    const leaves = await readLeaves(
-      pg.client,
-      states.map(({ oid }) => oid),
-    );
-    return states.every((state) => {
-      const recorded = parseLeaves(state.leaves);
-      return recorded === null || leavesFault(recorded, leaves.get(state.oid) ?? []) === null;
+    const states = [...(await store.readTables()).values()];
+    const { tables: found } = await readCatalog(pg.client, {
+      include: schemas.map((name) => `${name}.*`),
+      exclude: [],
     });
+    const known = new Set(states.map(({ oid }) => oid));
+    const followed = states.filter(({ phase }) => isFollowed(phase));
+    const oids = followed.map(({ oid }) => oid);
+    const labels = await findRelations(pg.client, { oids, labels: [] });
+    const shapes = await readShapes(pg.client, oids, await readLookPosition(pg.client));
+    const leaves = await readLeaves(pg.client, oids);
+    const isSeenOf = (state: TableState): boolean => {
+      const [now, last] = [shapes.get(state.oid), decodeShapes(state.shape).at(-1)];
+      if (now === undefined || last === undefined || labels.get(state.oid) !== state.table) return false;
+      const recorded = parseLeaves(state.leaves);
+      const isSame = isSameShape(last, now) && last.types === now.types;
+      return isSame && (recorded === null || leavesFault(recorded, leaves.get(state.oid) ?? []) === null);
+    };
+    const unknown = found.filter(({ oid }) => !known.has(oid)).map(tableLabel);
+    unseen = [...followed.filter((state) => !isSeenOf(state)).map(({ table }) => table), ...unknown];
+    return unseen.length === 0;
   };
-  await waitFor(isSeen, { what: 'the partitions to be seen' });
+  await waitFor(isSeen, { what: 'the catalogue to be seen' }).catch((error: unknown) => {
+    throw new Error(`not seen: ${unseen.join(', ')}`, { cause: error });
+  });
 }
