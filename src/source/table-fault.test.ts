@@ -13,9 +13,12 @@ function tableOf(...names: string[]): SourceTable {
 }
 
 describe('columnFault', () => {
-  test.each([[['a*', 'a.b']], [['a.b*', 'b.a*', 'a']], [['a.b', 'a.c*']]])('GIVEN %j THEN nothing is wrong', (names) => {
-    expect(columnFault(tableOf(...names))).toBeNull();
-  });
+  test.each([[['a*', 'a.b']], [['a.b*', 'b.a*', 'a']], [['a.b', 'a.c*']]])(
+    'GIVEN %j THEN nothing is wrong',
+    (names) => {
+      expect(columnFault(tableOf(...names))).toBeNull();
+    },
+  );
 
   test('GIVEN arrays whose names begin alike THEN both are named', () => {
     expect(columnFault(tableOf('id', 'a.b*', 'x', 'a.c*'))?.reason).toMatch(/“a\.b” and “a\.c”.*Nested/);
