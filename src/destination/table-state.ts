@@ -127,6 +127,19 @@ export interface IncompleteRow {
   readonly version: Lsn;
 }
 
+/** What of a load is in the copy. */
+export interface LoadedSoFar {
+  readonly rows: number;
+  readonly chunks: number;
+  /** Some row waits for its unchanged TOAST values. */
+  readonly isIncomplete: boolean;
+}
+
+/** Names one load of a table. */
+export function loadKey(table: string, generation: number): string {
+  return `${generation} ${table}`;
+}
+
 /** Reads and writes the states of one pipeline's tables. */
 export class TableStateStore {
   readonly #clickhouse: ClickHouse;
@@ -257,6 +270,29 @@ export class TableStateStore {
       rows: Number(row['rows']),
       done: Number(row['done']) === 1,
     }));
+  }
+
+  /** How far all loads are, those of the past too: see {@link loadKey}. Two queries, however many tables there are. */
+  async readLoads(): Promise<ReadonlyMap<string, LoadedSoFar>> {
+    const params = { pipeline: this.#pipeline };
+    const done = await this.#clickhouse.rows<{ table: string; generation: number; total: string; chunks: string }>(
+      `SELECT table, generation, sum(rows) AS total, count() AS chunks FROM ${this.#internal}.chunks FINAL
+       WHERE pipeline = {pipeline:String} AND done = 1 GROUP BY table, generation`,
+      { params },
+    );
+    const open = await this.#clickhouse.rows<{ table: string; generation: number }>(
+      `SELECT DISTINCT table, generation FROM (SELECT table, generation, key FROM ${this.#internal}.incomplete
+       WHERE pipeline = {pipeline:String} GROUP BY table, generation, key HAVING max(version) > maxIf(version, settled = 1))`,
+      { params },
+    );
+    const loads = new Map<string, LoadedSoFar>();
+    for (const { table, generation, total, chunks } of done)
+      loads.set(loadKey(table, generation), { rows: Number(total), chunks: Number(chunks), isIncomplete: false });
+    for (const { table, generation } of open) {
+      const key = loadKey(table, generation);
+      loads.set(key, { rows: 0, chunks: 0, ...loads.get(key), isIncomplete: true });
+    }
+    return loads;
   }
 
   /** Records planned or finished chunks. */

@@ -13,7 +13,7 @@
 import { once } from 'node:events';
 import type { UnfitPolicy } from '../codec/column.ts';
 import { type Patience, untilDone } from '../destination/landing.ts';
-import type { TableState } from '../destination/table-state.ts';
+import { loadKey, type TableState } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
 import { mayPass } from '../model/passing.ts';
@@ -166,11 +166,12 @@ export class Loader {
 
   async #recount(): Promise<void> {
     const { copy, patience } = this.#options;
+    const loads = await untilDone(() => copy.tables.readLoads(), patience);
     for (const { table: label, generation } of this.#states.progress) {
-      const chunks = await untilDone(() => copy.tables.readChunks(label, generation), patience);
-      for (const { rows } of chunks.filter((chunk) => chunk.done)) this.#states.count(label, { rows, chunks: 1 });
-      const open = await untilDone(() => copy.tables.readIncomplete(label, generation), patience);
-      if (open.length > 0) this.#incomplete.add(label);
+      const load = loads.get(loadKey(label, generation));
+      if (load === undefined) continue;
+      this.#states.count(label, load);
+      if (load.isIncomplete) this.#incomplete.add(label);
     }
   }
 
