@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { tableDifferences } from '../src/chaos/compare.ts';
 import { openProxy } from '../src/chaos/proxy.ts';
+import type { FailPoint } from '../src/pipeline/fail-points.ts';
 import { failPointsOn } from './support/crash.ts';
 import {
   temporaryClickHouse,
@@ -102,31 +103,51 @@ test('GIVEN a table that is built anew WHEN it is truncated, and filled again, m
   expect((await tableState(pg, ch, 'public.item')).generation).toBeGreaterThan(2);
 });
 
-// A minute and more: with TEST_LONG=1 only.
-test.skipIf(process.env['TEST_LONG'] !== '1')(
-  'GIVEN a table that is built anew WHEN the process dies at each step THEN readers have rows all the time, and it is exact',
-  { timeout: 600_000 },
-  async () => {
+/** In the order in which a build meets them. */
+const STEPS = [
+  'next-made',
+  'chunk-landed',
+  'catching-up-stored',
+  'clone-shown',
+  'exchanged',
+  'old-mirror-dropped',
+  'place-taken',
+] as const satisfies readonly FailPoint[];
+
+test('the steps at which it dies are all that a build has', () => {
+  expect(STEPS).toEqual(expect.arrayContaining(failPointsOn('rebuild')));
+});
+
+/** The process dies at a step, amid changes; the next one goes on. */
+async function dieAt(point: FailPoint, pg: TemporaryPostgres, pipeline: PipelineProcess): Promise<void> {
+  await pipeline.end('SIGTERM');
+  pipeline.start(point);
+  await pg.client.query(CHANGES);
+  await pipeline.died();
+  expect(pipeline.ending, `${point} was met; ${pipeline.output.slice(-500)}`).toBe('SIGKILL');
+  await pg.client.query(CHANGES);
+}
+
+// Every step of one build. With TEST_LONG=1 also each step in a build of its own: more than a minute.
+const EACH: readonly (readonly FailPoint[])[] = process.env['TEST_LONG'] === '1' ? STEPS.map((point) => [point]) : [];
+
+test.each([STEPS, ...EACH].map((points) => ({ points })))(
+  'GIVEN a table that is built anew WHEN the process dies at $points THEN readers have rows all the time, and it is exact',
+  { timeout: 300_000 },
+  async ({ points }) => {
     await using pg = await temporaryPostgres();
     await using ch = await temporaryClickHouse();
     await pg.client.query(TABLES);
     await using pipeline = new PipelineProcess(pg, ch, { MILLRACE_CHUNK_ROWS: '1000' });
     await pipeline.caughtUp({ plain: true });
     await using reader = startReader(ch, 'item', 1000);
-    const points = [...failPointsOn('rebuild'), 'chunk-landed', 'catching-up-stored'];
-    for (const point of points) {
-      await pipeline.end('SIGTERM');
-      await spoil(pg, ch);
-      await resyncTables(pg, ch, ['public.item']);
-      pipeline.start(point);
-      await pg.client.query(CHANGES);
-      await pipeline.died();
-      expect(pipeline.ending, `${point} was met; ${pipeline.output.slice(-500)}`).toBe('SIGKILL');
-      await pg.client.query(CHANGES);
-      await pipeline.caughtUp({ plain: true });
-      await expectEqual(pg, ch);
-      expect(await nextMirrors(ch)).toEqual([]);
-    }
+    await pipeline.end('SIGTERM');
+    await spoil(pg, ch);
+    await resyncTables(pg, ch, ['public.item']);
+    for (const point of points) await dieAt(point, pg, pipeline);
+    await pipeline.caughtUp({ plain: true });
+    await expectEqual(pg, ch);
+    expect(await nextMirrors(ch)).toEqual([]);
     await waitFor(() => reader.reads() > 20, { what: 'a reader' });
     expect(reader.complaints()).toEqual([]);
   },

@@ -27,6 +27,8 @@ export class LoadStates {
   readonly #states = new Map<string, TableState>();
   readonly #rowsLoaded = new Map<string, number>();
   readonly #chunksDone = new Map<string, number>();
+  /** The last write of each table's state; never rejects. */
+  readonly #written = new Map<string, Promise<void>>();
 
   constructor(
     tables: readonly SourceTable[],
@@ -91,6 +93,20 @@ export class LoadStates {
     if (isFinal) return;
     this.#log.debug({ table: state.table, phase: state.phase, generation: state.generation }, 'table state');
     this.#states.set(state.table, state);
+    const work = this.#store(state);
+    this.#written.set(
+      state.table,
+      work.catch(() => undefined),
+    );
+    await work;
+  }
+
+  /** Resolves when what {@link of} tells of a table is stored, or could not be: who wrote it is told then. */
+  async written(table: SourceTable): Promise<void> {
+    await this.#written.get(tableLabel(table));
+  }
+
+  async #store(state: TableState): Promise<void> {
     await untilDone(
       () => this.#copy.tables.writeTable(this.#states.get(state.table) ?? state, this.#patience.signal),
       this.#patience,

@@ -106,6 +106,8 @@ export class Loader {
     for (const layout of this.#options.layouts) {
       const state = this.#states.of(layout.table);
       if (state.phase !== 'catching_up' || state.loadEndLsn > lsn) continue;
+      // The end of the session, which a built table asks for, would break the write off: loaded again for nothing.
+      await this.#states.written(layout.table);
       if (this.#incomplete.delete(state.table)) await this.#finish(layout);
       else if (state.building) this.#options.onBuilt(layout);
       else {

@@ -119,12 +119,20 @@ export class PipelineProcess implements AsyncDisposable {
     });
   }
 
-  /** Waits until it has died by itself; its exit code, null when a signal killed it. */
+  /**
+   * Waits until it has died by itself; its exit code, null when a signal killed it.
+   *
+   * @throws when it lives on for two minutes: it never came to what it should have died of.
+   */
   async died(): Promise<number | null> {
     const child = this.#child;
     if (child === null) return null;
     if (this.isRunning) {
-      await once(child, 'exit');
+      await waitFor(() => !this.isRunning, { what: 'the process to die', timeoutMs: 120_000 }).catch(
+        (error: unknown) => {
+          throw new Error(`it lives on; it wrote: ${this.output.slice(-4000)}`, { cause: error });
+        },
+      );
       this.kills++;
     }
     return child.exitCode;
