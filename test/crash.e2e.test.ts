@@ -2,7 +2,7 @@
  * A crash at every step of streaming, each in a known situation: after each of them source and copy are equal. A
  * point that is never met fails its test. Those of a start, a load and a stop: crash-load.e2e.test.ts.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseLsn } from '../src/model/lsn.ts';
 import type { FailPoint } from '../src/pipeline/fail-points.ts';
 import { pgRows } from '../src/source/connection.ts';
@@ -10,24 +10,9 @@ import { currentLsn } from '../src/source/slot.ts';
 import { CHANGES, changeUntilDead, failPointsOn, INSERTS, TRUNCATE } from './support/crash.ts';
 import type { TemporaryPostgres } from './support/databases.ts';
 import { presentWriter } from './support/plant.ts';
-import { expectEqual, openScene, type Scene } from './support/scene.ts';
+import { expectEqual, type Scene, sharedScene } from './support/scene.ts';
 import { checkpointOf } from './support/tables.ts';
 import { waitFor } from './support/wait.ts';
-
-/** A scene for all tests of a block. */
-function sceneOf(settings: Record<string, string> = {}): () => Scene {
-  let scene: Scene | undefined;
-  beforeAll(async () => {
-    scene = await openScene({ isLive: true, settings });
-  });
-  afterAll(async () => {
-    await scene?.[Symbol.asyncDispose]();
-  });
-  return () => {
-    if (scene === undefined) throw new Error('the scene is not open');
-    return scene;
-  };
-}
 
 async function die({ pg, pipeline }: Scene, at: string, sql: string): Promise<void> {
   pipeline.start(at);
@@ -49,7 +34,7 @@ async function sentLsn(pg: TemporaryPostgres): Promise<bigint> {
 const TIMES: Partial<Record<FailPoint, number>> = { confirmed: 2 };
 
 describe('one copy, killed again and again', () => {
-  const scene = sceneOf();
+  const scene = sharedScene();
 
   test.each(failPointsOn('changes'))('at %s by changes of every kind', async (point) => {
     await die(scene(), `${point}:${TIMES[point] ?? 1}`, CHANGES);
@@ -116,7 +101,7 @@ describe('one copy, killed again and again', () => {
 });
 
 describe('a transaction larger than a batch, that a recovery applies', () => {
-  const scene = sceneOf({ MILLRACE_BATCH_MAX_BYTES: '65536' });
+  const scene = sharedScene({ MILLRACE_BATCH_MAX_BYTES: '65536' });
 
   test.each([2, 5])('killed before its piece %i', async (piece) => {
     await die(scene(), 'landed', INSERTS);

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { isClean } from '../src/destination/checkpoint.ts';
 import { connectPostgres } from '../src/source/connection.ts';
 import { CHANGES, INSERTS } from './support/crash.ts';
-import { expectEqual, openScene, type Scene } from './support/scene.ts';
+import { expectEqual, openScene, type Scene, sharedScene } from './support/scene.ts';
 import { checkpointOf } from './support/tables.ts';
 import { waitFor } from './support/wait.ts';
 
@@ -84,8 +84,10 @@ describe('GIVEN a first start', () => {
 });
 
 describe('GIVEN a live copy', () => {
+  const shared = sharedScene();
+
   test('WHEN it is stopped while changes stream at full rate THEN nothing is in doubt', async () => {
-    await using scene = await openScene();
+    const scene = shared();
     const landed = scene.toClickHouse.count('impressions_in');
     scene.pipeline.start();
     const end = new AbortController();
@@ -113,7 +115,7 @@ describe('GIVEN a live copy', () => {
   });
 
   test('WHEN it is stopped while it recovers', async () => {
-    await using scene = await openScene();
+    const scene = shared();
     scene.pipeline.start('landed');
     await scene.pg.client.query(INSERTS);
     await scene.pipeline.died();
@@ -131,7 +133,7 @@ describe('GIVEN a live copy', () => {
     { phase: 'PostgreSQL is silent', side: 'toPostgres', kind: 'silent' },
     { phase: 'PostgreSQL stalls', side: 'toPostgres', kind: 'stalled' },
   ] as const)('WHEN it is stopped while $phase', async ({ side, kind }) => {
-    await using scene = await openScene();
+    const scene = shared();
     scene.pipeline.start();
     await scene.pg.client.query(CHANGES);
     await scene.pipeline.caughtUp();
@@ -145,7 +147,7 @@ describe('GIVEN a live copy', () => {
   test.each(['toPostgres', 'toClickHouse'] as const)(
     'WHEN it is stopped while it waits before another attempt, %s being refused',
     async (side) => {
-      await using scene = await openScene();
+      const scene = shared();
       scene.pipeline.start();
       await scene.pg.client.query(CHANGES);
       await scene.pipeline.caughtUp();

@@ -1,5 +1,5 @@
 /** A source, a copy and a pipeline in a process between them, each side behind a proxy. */
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { adDifferences } from '../../src/chaos/compare.ts';
 import { openProxy, type Proxy } from '../../src/chaos/proxy.ts';
 import { FIRST_ROWS } from '../../src/chaos/random-sessions.ts';
@@ -52,6 +52,21 @@ export async function openScene(
     await dispose();
     throw error;
   }
+}
+
+/** A live scene for all tests of a block: each leaves it with nothing in doubt, and no process. */
+export function sharedScene(settings: Record<string, string> = {}): () => Scene {
+  let scene: Scene | undefined;
+  beforeAll(async () => {
+    scene = await openScene({ isLive: true, settings });
+  });
+  afterAll(async () => {
+    await scene?.[Symbol.asyncDispose]();
+  });
+  return () => {
+    if (scene === undefined) throw new Error('the scene is not open');
+    return scene;
+  };
 }
 
 /**
