@@ -5,7 +5,8 @@
 import type { KpiDefinition, ParamName } from '../../src/kpi/definition.ts';
 import { KPIS } from '../../src/kpi/definitions.ts';
 import { utcHour } from '../../src/kpi/fragments.ts';
-import { PRESENT, withSources } from '../../src/kpi/sources.ts';
+import { withSources } from '../../src/kpi/short-cuts.ts';
+import { PRESENT } from '../../src/kpi/sources.ts';
 import { reportStatement } from '../../src/kpi/statement.ts';
 import { connectPostgres, pgRows } from '../../src/source/connection.ts';
 import { type Lab, NAMES, reset } from '../support/lab.ts';

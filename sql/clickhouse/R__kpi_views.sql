@@ -4,6 +4,19 @@
 
 -- Campaigns and advertisers by id: those that exist as they stand, deleted ones as they were last.
 -- Every column is Nullable, so that a join finds NULL where there is no row, whatever the session's settings.
+CREATE OR REPLACE VIEW ${database}.campaign_names AS
+SELECT toNullable(id) AS campaign_id, toNullable(name) AS campaign, toNullable(bid) AS bid, toNullable(budget) AS budget,
+    start_date, end_date, advertiser_id, toNullable(false) AS deleted
+FROM ${database}.campaign FINAL
+WHERE _deleted = 0
+UNION ALL
+SELECT toNullable(id), toNullable(name), toNullable(bid), toNullable(budget), start_date, end_date, advertiser_id, toNullable(true)
+FROM ${database}.campaign_history FINAL
+WHERE _deleted = 0 AND id NOT IN (SELECT id FROM ${database}.campaign FINAL WHERE _deleted = 0)
+ORDER BY id, _version DESC, _committed_at DESC
+LIMIT 1 BY id;
+
+-- The same, with the rules for their price and budget.
 CREATE OR REPLACE VIEW ${database}.campaign_directory AS
 SELECT toNullable(d.id) AS campaign_id, toNullable(d.name) AS campaign, toNullable(d.bid) AS bid, toNullable(d.budget) AS budget,
     d.start_date AS start_date, d.end_date AS end_date, d.advertiser_id AS advertiser_id, toNullable(d.deleted)::Nullable(Bool) AS deleted,
@@ -11,15 +24,9 @@ SELECT toNullable(d.id) AS campaign_id, toNullable(d.name) AS campaign, toNullab
     coalesce(nullIf(own.budget_kind, ''), nullIf(of_advertiser.budget_kind, '')) AS budget_rule
 FROM
 (
-    SELECT id, name, bid, budget, start_date, end_date, advertiser_id, false AS deleted
-    FROM ${database}.campaign FINAL
-    WHERE _deleted = 0
-    UNION ALL
-    SELECT id, name, bid, budget, start_date, end_date, advertiser_id, true
-    FROM ${database}.campaign_history FINAL
-    WHERE _deleted = 0 AND id NOT IN (SELECT id FROM ${database}.campaign FINAL WHERE _deleted = 0)
-    ORDER BY id, _version DESC, _committed_at DESC
-    LIMIT 1 BY id
+    SELECT assumeNotNull(campaign_id) AS id, assumeNotNull(campaign) AS name, assumeNotNull(bid) AS bid, assumeNotNull(budget) AS budget,
+        start_date, end_date, advertiser_id, assumeNotNull(deleted) AS deleted
+    FROM ${database}.campaign_names
 ) AS d
 LEFT JOIN (SELECT id, pricing_model, budget_kind FROM ${database}.pricing_rules FINAL WHERE scope = 'campaign') AS own ON d.id = own.id
 LEFT JOIN (SELECT toNullable(id) AS id, pricing_model, budget_kind FROM ${database}.pricing_rules FINAL WHERE scope = 'advertiser') AS of_advertiser
@@ -74,18 +81,20 @@ FROM
     SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, sum(ui) AS undated_impressions, sum(uk) AS undated_clicks, max(live) AS is_live
     FROM
     (
-        SELECT campaign_id,
-            if(isNull(hour), 0, impressions) AS i, if(isNull(hour), 0, clicks) AS k,
-            if(isNull(hour), impressions, 0) AS ui, if(isNull(hour), clicks, 0) AS uk, 0 AS live
-        FROM ${database}.campaign_hourly
-        WHERE ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)) OR isNull(hour)
+        SELECT campaign_id, if(place = 0, i, 0) AS i, if(place = 0, k, 0) AS k, if(place = 1, i, 0) AS ui, if(place = 1, k, 0) AS uk, 0 AS live
+        FROM (SELECT campaign_id, multiIf(isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 1, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) AND toInt64(toInt32({to:Date32})), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE ({timezone:String} = 'UTC' OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) OR NOT (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) - 1 AND toInt64(toInt32({from:Date32})) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({to:Date32})) AND toInt64(toInt32({to:Date32})) + 1)) GROUP BY campaign_id, place
         UNION ALL
-        SELECT campaign_id, 0, 0, 0, 0, 1 FROM ${database}.campaign_directory WHERE NOT deleted
+        SELECT campaign_id, if((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({from:Date32}, 0, 'UTC'), 1)) OR (hour >= subtractDays(toDateTime64({to:Date32}, 0, 'UTC'), 0) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2))) GROUP BY campaign_id, place)
+        WHERE place != 2
+        UNION ALL
+        SELECT campaign_id, 0, 0, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)
     )
     GROUP BY campaign_id
     HAVING is_live = 1 OR impressions != 0 OR clicks != 0 OR undated_impressions != 0 OR undated_clicks != 0
 ) AS f
-LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id;
 
 -- Ranked CTR: Which campaigns are clicked most, as far as their impressions tell.
@@ -125,9 +134,13 @@ FROM
                 SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, max(live) AS is_live
                 FROM
                 (
-                    SELECT campaign_id, impressions AS i, clicks AS k, 0 AS live FROM ${database}.campaign_hourly WHERE (hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)
+                    SELECT campaign_id, i, k, 0 AS live FROM (SELECT campaign_id, multiIf(isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 1, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) AND toInt64(toInt32({to:Date32})), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE ({timezone:String} = 'UTC' OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) OR NOT (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) - 1 AND toInt64(toInt32({from:Date32})) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({to:Date32})) AND toInt64(toInt32({to:Date32})) + 1)) GROUP BY campaign_id, place
+        UNION ALL
+        SELECT campaign_id, if((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({from:Date32}, 0, 'UTC'), 1)) OR (hour >= subtractDays(toDateTime64({to:Date32}, 0, 'UTC'), 0) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2))) GROUP BY campaign_id, place) WHERE place = 0
                     UNION ALL
-                    SELECT campaign_id, 0, 0, 1 FROM ${database}.campaign_directory WHERE NOT deleted
+                    SELECT campaign_id, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)
                 )
                 GROUP BY campaign_id
                 HAVING is_live = 1 OR impressions != 0 OR clicks != 0
@@ -135,7 +148,7 @@ FROM
         )
     ) AS f
 ) AS f
-LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id;
 
 -- Delivery over time: Impressions, clicks, CTR and estimated spend by hour, day, week, month or in total, of the platform, its advertisers or its campaigns.
@@ -161,14 +174,11 @@ FROM
     FROM
     (
         SELECT if({by:String} = 'platform', NULL, c.advertiser_id) AS advertiser_id, if({by:String} = 'campaign', e.campaign_id, NULL) AS campaign_id, e.step AS step, e.i AS i, e.k AS k, if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', e.cpm, e.cpc) AS s
-            FROM
-            (
-                SELECT campaign_id, multiIf({grain:String} = 'hour', toUnixTimestamp64Second(subtractSeconds(hour, toMinute(toTimeZone(hour, {timezone:String})) * 60 + toSecond(toTimeZone(hour, {timezone:String})))), {grain:String} = 'day', toInt64(toInt32(toDate32(toTimeZone(hour, {timezone:String})))), {grain:String} = 'week', toInt64(toInt32(subtractDays(toDate32(toTimeZone(hour, {timezone:String})), toDayOfWeek(toDate32(toTimeZone(hour, {timezone:String}))) - 1))), {grain:String} = 'month', toInt64(toInt32(subtractDays(toDate32(toTimeZone(hour, {timezone:String})), toDayOfMonth(toDate32(toTimeZone(hour, {timezone:String}))) - 1))), if(isNull(hour), NULL, toInt64(toInt32({from:Date32})))) AS step, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-                FROM ${database}.campaign_hourly
-                WHERE ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)) OR isNull(hour)
-                GROUP BY campaign_id, step
-                HAVING i != 0 OR k != 0
-            ) AS e
+            FROM (SELECT * FROM (SELECT campaign_id, multiIf({grain:String} = 'hour', NULL, {grain:String} = 'day', toInt64(toInt32(CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)'))), {grain:String} = 'week', toInt64(toInt32(subtractDays(CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)'), toDayOfWeek(CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)')) - 1))), {grain:String} = 'month', toInt64(toInt32(subtractDays(CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)'), toDayOfMonth(CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)')) - 1))), if(isNull(CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)')), NULL, toInt64(toInt32({from:Date32})))) AS step, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE {timezone:String} = 'UTC' AND {grain:String} != 'hour' AND (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) AND toInt64(toInt32({to:Date32})) OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400))) GROUP BY campaign_id, step
+        UNION ALL
+        SELECT campaign_id, multiIf({grain:String} = 'hour', toUnixTimestamp64Second(subtractSeconds(hour, toMinute(toTimeZone(hour, {timezone:String})) * 60 + toSecond(toTimeZone(hour, {timezone:String})))), {grain:String} = 'day', toInt64(toInt32(toDate32(toTimeZone(hour, {timezone:String})))), {grain:String} = 'week', toInt64(toInt32(subtractDays(toDate32(toTimeZone(hour, {timezone:String})), toDayOfWeek(toDate32(toTimeZone(hour, {timezone:String}))) - 1))), {grain:String} = 'month', toInt64(toInt32(subtractDays(toDate32(toTimeZone(hour, {timezone:String})), toDayOfMonth(toDate32(toTimeZone(hour, {timezone:String}))) - 1))), if(isNull(hour), NULL, toInt64(toInt32({from:Date32})))) AS step, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC' AND {grain:String} != 'hour') AND (((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)) OR isNull(hour)) GROUP BY campaign_id, step) WHERE i != 0 OR k != 0) AS e
             LEFT JOIN ${database}.campaign_directory AS c ON e.campaign_id = c.campaign_id
         UNION ALL
         -- Every period of everybody who exists or has events in the range.
@@ -177,22 +187,18 @@ FROM
         (
             SELECT CAST(NULL, 'Nullable(Int32)') AS advertiser_id, CAST(NULL, 'Nullable(Int32)') AS campaign_id WHERE {by:String} = 'platform'
             UNION ALL SELECT advertiser_id, NULL FROM ${database}.advertiser_directory WHERE {by:String} = 'advertiser' AND NOT deleted
-            UNION ALL SELECT advertiser_id, campaign_id FROM ${database}.campaign_directory WHERE {by:String} = 'campaign' AND NOT deleted
-            UNION DISTINCT SELECT advertiser_id, campaign_id FROM (SELECT if({by:String} = 'platform', NULL, c.advertiser_id) AS advertiser_id, if({by:String} = 'campaign', e.campaign_id, NULL) AS campaign_id, e.step AS step, e.i AS i, e.k AS k, if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', e.cpm, e.cpc) AS s
-            FROM
-            (
-                SELECT campaign_id, multiIf({grain:String} = 'hour', toUnixTimestamp64Second(subtractSeconds(hour, toMinute(toTimeZone(hour, {timezone:String})) * 60 + toSecond(toTimeZone(hour, {timezone:String})))), {grain:String} = 'day', toInt64(toInt32(toDate32(toTimeZone(hour, {timezone:String})))), {grain:String} = 'week', toInt64(toInt32(subtractDays(toDate32(toTimeZone(hour, {timezone:String})), toDayOfWeek(toDate32(toTimeZone(hour, {timezone:String}))) - 1))), {grain:String} = 'month', toInt64(toInt32(subtractDays(toDate32(toTimeZone(hour, {timezone:String})), toDayOfMonth(toDate32(toTimeZone(hour, {timezone:String}))) - 1))), if(isNull(hour), NULL, toInt64(toInt32({from:Date32})))) AS step, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-                FROM ${database}.campaign_hourly
-                WHERE ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)) OR isNull(hour)
-                GROUP BY campaign_id, step
-                HAVING i != 0 OR k != 0
-            ) AS e
-            LEFT JOIN ${database}.campaign_directory AS c ON e.campaign_id = c.campaign_id) WHERE isNotNull(step)
+            UNION ALL SELECT advertiser_id, campaign_id FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0) WHERE {by:String} = 'campaign'
+            UNION DISTINCT SELECT if({by:String} = 'platform', NULL, c.advertiser_id) AS advertiser_id, if({by:String} = 'campaign', e.campaign_id, NULL) AS campaign_id FROM (SELECT * FROM (SELECT campaign_id, multiIf(isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 1, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) AND toInt64(toInt32({to:Date32})), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE ({timezone:String} = 'UTC' OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) OR NOT (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) - 1 AND toInt64(toInt32({from:Date32})) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({to:Date32})) AND toInt64(toInt32({to:Date32})) + 1)) GROUP BY campaign_id, place
+        UNION ALL
+        SELECT campaign_id, if((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({from:Date32}, 0, 'UTC'), 1)) OR (hour >= subtractDays(toDateTime64({to:Date32}, 0, 'UTC'), 0) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2))) GROUP BY campaign_id, place) WHERE place = 0 AND (i != 0 OR k != 0)) AS e
+            LEFT JOIN ${database}.campaign_names AS c ON e.campaign_id = c.campaign_id
         )
     )
     GROUP BY advertiser_id, campaign_id, step
 ) AS f
-LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ${database}.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
 WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({grain:String} NOT IN ('hour', 'day', 'week', 'month', 'total'), 'grain is hour, day, week, month or total') = 0 AND throwIf({by:String} NOT IN ('platform', 'advertiser', 'campaign'), 'by is platform, advertiser or campaign') = 0;
 
@@ -226,7 +232,7 @@ FROM
         SELECT campaign_id, toNullable(arrayJoin(arrayMap(i -> addDays({from:Date32}, i), range(toUInt64(greatest(0, dateDiff('day', {from:Date32}, {to:Date32}) + 1)))))), 0, 0
         FROM
         (
-            SELECT campaign_id FROM ${database}.campaign_directory WHERE NOT deleted
+            SELECT campaign_id FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)
             UNION DISTINCT
             SELECT campaign_id FROM ${database}.campaign_hourly WHERE (hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)
             GROUP BY campaign_id HAVING sum(impressions) != 0 OR sum(clicks) != 0
@@ -234,7 +240,7 @@ FROM
     )
     GROUP BY campaign_id, step
 ) AS f
-LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id;
 
 -- Hourly impressions and clicks: Impressions, clicks and CTR of each hour.
@@ -267,7 +273,7 @@ FROM
         SELECT campaign_id, toNullable(arrayJoin(arrayDistinct(arrayFilter(t -> toDate32(toTimeZone(t, {timezone:String})) BETWEEN {from:Date32} AND {to:Date32}, arrayMap(i -> subtractSeconds(addMinutes(toDateTime64({from:Date32}, 0, 'UTC'), 15 * toInt64(i) - 1440), toMinute(toTimeZone(addMinutes(toDateTime64({from:Date32}, 0, 'UTC'), 15 * toInt64(i) - 1440), {timezone:String})) * 60 + toSecond(toTimeZone(addMinutes(toDateTime64({from:Date32}, 0, 'UTC'), 15 * toInt64(i) - 1440), {timezone:String}))), range(96 * (toUInt64(greatest(0, dateDiff('day', {from:Date32}, {to:Date32}) + 1)) + 2))))))), 0, 0
         FROM
         (
-            SELECT campaign_id FROM ${database}.campaign_directory WHERE NOT deleted
+            SELECT campaign_id FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)
             UNION DISTINCT
             SELECT campaign_id FROM ${database}.campaign_hourly WHERE (hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)
             GROUP BY campaign_id HAVING sum(impressions) != 0 OR sum(clicks) != 0
@@ -275,7 +281,7 @@ FROM
     )
     GROUP BY campaign_id, step
 ) AS f
-LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id;
 
 -- Estimated spend and budget: What the events of each campaign cost, per click and per thousand impressions, and what is left of its budget.
@@ -306,17 +312,15 @@ FROM
         sum(ui) AS undated_impressions, sum(uk) AS undated_clicks, max(live) AS is_live
     FROM
     (
-        SELECT campaign_id, sumIf(impressions, in_range) AS i, sumIf(clicks, in_range) AS k,
-            sumIf(spend_cpc, in_range) AS c, sumIf(spend_cpm, in_range) AS m, sum(spend_cpc) AS ct, sum(spend_cpm) AS mt,
-            sumIf(impressions, isNull(hour)) AS ui, sumIf(clicks, isNull(hour)) AS uk, 0 AS live
-        FROM
-        (
-            SELECT campaign_id, hour, impressions, clicks, spend_cpc, spend_cpm, ifNull((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0), false) AS in_range
-            FROM ${database}.campaign_hourly
-        )
-        GROUP BY campaign_id
+        SELECT campaign_id, if(place = 0, f.i, 0) AS i, if(place = 0, f.k, 0) AS k, if(place = 0, cpc, toDecimal128(0, 6)) AS c,
+            if(place = 0, cpm, toDecimal128(0, 6)) AS m, cpc AS ct, cpm AS mt, if(place = 1, f.i, 0) AS ui, if(place = 1, f.k, 0) AS uk, 0 AS live
+        FROM (SELECT campaign_id, multiIf(isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 1, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) AND toInt64(toInt32({to:Date32})), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE ({timezone:String} = 'UTC' OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) OR NOT (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) - 1 AND toInt64(toInt32({from:Date32})) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({to:Date32})) AND toInt64(toInt32({to:Date32})) + 1)) GROUP BY campaign_id, place
         UNION ALL
-        SELECT campaign_id, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM ${database}.campaign_directory WHERE NOT deleted
+        SELECT campaign_id, if((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({from:Date32}, 0, 'UTC'), 1)) OR (hour >= subtractDays(toDateTime64({to:Date32}, 0, 'UTC'), 0) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2))) GROUP BY campaign_id, place) AS f
+        UNION ALL
+        SELECT campaign_id, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)
     )
     GROUP BY campaign_id
 ) AS f
@@ -368,13 +372,11 @@ FROM (
         SELECT d.campaign_id AS campaign_id, d.day AS day, d.i AS i, d.k AS k, if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', d.cpm, d.cpc) AS s,
             c.start_date AS start_date, c.end_date AS end_date, c.budget AS budget,
             isNotNull(d.day) AND ifNull(d.day >= c.start_date, true) AND ifNull(d.day <= c.end_date, true) AS in_flight
-        FROM
-        (
-            SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ${database}.campaign_hourly
-            WHERE isNotNull(campaign_id) AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true))
-            GROUP BY campaign_id, day
-        ) AS d
+        FROM (SELECT campaign_id, CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)') AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
+        UNION ALL
+        SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day) AS d
         INNER JOIN ${database}.campaign_directory AS c ON d.campaign_id = c.campaign_id
         )
         GROUP BY campaign_id
@@ -436,13 +438,11 @@ FROM (
         SELECT d.campaign_id AS campaign_id, d.day AS day, d.i AS i, d.k AS k, if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', d.cpm, d.cpc) AS s,
             c.start_date AS start_date, c.end_date AS end_date, c.budget AS budget,
             isNotNull(d.day) AND ifNull(d.day >= c.start_date, true) AND ifNull(d.day <= c.end_date, true) AS in_flight
-        FROM
-        (
-            SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ${database}.campaign_hourly
-            WHERE isNotNull(campaign_id) AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true))
-            GROUP BY campaign_id, day
-        ) AS d
+        FROM (SELECT campaign_id, CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)') AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
+        UNION ALL
+        SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day) AS d
         INNER JOIN ${database}.campaign_directory AS c ON d.campaign_id = c.campaign_id
         )
         GROUP BY campaign_id
@@ -582,13 +582,11 @@ FROM (
         SELECT d.campaign_id AS campaign_id, d.day AS day, d.i AS i, d.k AS k, if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', d.cpm, d.cpc) AS s,
             c.start_date AS start_date, c.end_date AS end_date, c.budget AS budget,
             isNotNull(d.day) AND ifNull(d.day >= c.start_date, true) AND ifNull(d.day <= c.end_date, true) AS in_flight
-        FROM
-        (
-            SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ${database}.campaign_hourly
-            WHERE isNotNull(campaign_id) AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true))
-            GROUP BY campaign_id, day
-        ) AS d
+        FROM (SELECT campaign_id, CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)') AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
+        UNION ALL
+        SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day) AS d
         INNER JOIN ${database}.campaign_directory AS c ON d.campaign_id = c.campaign_id
         )
         GROUP BY campaign_id
@@ -599,6 +597,22 @@ LEFT JOIN (SELECT campaign_id, max(hour) AS last_hour
     (
         SELECT campaign_id, hour FROM ${database}.campaign_hourly
         WHERE hour <= {now:DateTime64(6, 'UTC')} AND hour >= subtractDays({now:DateTime64(6, 'UTC')}, 35)
+            AND hour >= (SELECT fromUnixTimestamp64Second(86400 * min(last_day), 'UTC') FROM (SELECT campaign_id, max(if(n > 0 AND day < toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), day, -1)) AS latest, if(latest < 0, toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), latest) AS last_day
+            FROM
+            (
+                SELECT campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) AS day, sum(impressions) AS n FROM ${database}.campaign_hourly
+                WHERE intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) - 35 AND toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC'))))
+                GROUP BY campaign_id, day
+            )
+            GROUP BY campaign_id))
+            AND (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) >= toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) OR (campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) IN (SELECT campaign_id, last_day FROM (SELECT campaign_id, max(if(n > 0 AND day < toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), day, -1)) AS latest, if(latest < 0, toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), latest) AS last_day
+            FROM
+            (
+                SELECT campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) AS day, sum(impressions) AS n FROM ${database}.campaign_hourly
+                WHERE intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) - 35 AND toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC'))))
+                GROUP BY campaign_id, day
+            )
+            GROUP BY campaign_id)))
         GROUP BY campaign_id, hour HAVING sum(impressions) > 0
     )
     GROUP BY campaign_id) AS l ON f.campaign_id = l.campaign_id
@@ -646,13 +660,11 @@ FROM (
         SELECT d.campaign_id AS campaign_id, d.day AS day, d.i AS i, d.k AS k, if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', d.cpm, d.cpc) AS s,
             c.start_date AS start_date, c.end_date AS end_date, c.budget AS budget,
             isNotNull(d.day) AND ifNull(d.day >= c.start_date, true) AND ifNull(d.day <= c.end_date, true) AS in_flight
-        FROM
-        (
-            SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ${database}.campaign_hourly
-            WHERE isNotNull(campaign_id) AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true))
-            GROUP BY campaign_id, day
-        ) AS d
+        FROM (SELECT campaign_id, CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)') AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
+        UNION ALL
+        SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day) AS d
         INNER JOIN ${database}.campaign_directory AS c ON d.campaign_id = c.campaign_id
         )
         GROUP BY campaign_id
@@ -663,6 +675,22 @@ LEFT JOIN (SELECT campaign_id, max(hour) AS last_hour
     (
         SELECT campaign_id, hour FROM ${database}.campaign_hourly
         WHERE hour <= {now:DateTime64(6, 'UTC')} AND hour >= subtractDays({now:DateTime64(6, 'UTC')}, 35)
+            AND hour >= (SELECT fromUnixTimestamp64Second(86400 * min(last_day), 'UTC') FROM (SELECT campaign_id, max(if(n > 0 AND day < toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), day, -1)) AS latest, if(latest < 0, toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), latest) AS last_day
+            FROM
+            (
+                SELECT campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) AS day, sum(impressions) AS n FROM ${database}.campaign_hourly
+                WHERE intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) - 35 AND toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC'))))
+                GROUP BY campaign_id, day
+            )
+            GROUP BY campaign_id))
+            AND (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) >= toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) OR (campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) IN (SELECT campaign_id, last_day FROM (SELECT campaign_id, max(if(n > 0 AND day < toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), day, -1)) AS latest, if(latest < 0, toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), latest) AS last_day
+            FROM
+            (
+                SELECT campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) AS day, sum(impressions) AS n FROM ${database}.campaign_hourly
+                WHERE intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) - 35 AND toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC'))))
+                GROUP BY campaign_id, day
+            )
+            GROUP BY campaign_id)))
         GROUP BY campaign_id, hour HAVING sum(impressions) > 0
     )
     GROUP BY campaign_id) AS l ON f.campaign_id = l.campaign_id
@@ -690,16 +718,15 @@ FROM
     FROM
     (
         SELECT c.advertiser_id AS advertiser_id, 0 AS n, toDecimal128(0, 2) AS b, e.i AS i, e.k AS k, if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', e.cpm, e.cpc) AS s, 0 AS live
-        FROM
-        (
-            SELECT campaign_id, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ${database}.campaign_hourly
-            WHERE (hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)
-            GROUP BY campaign_id
-        ) AS e
-        LEFT JOIN ${database}.campaign_directory AS c ON e.campaign_id = c.campaign_id
+        FROM (SELECT campaign_id, multiIf(isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 1, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) AND toInt64(toInt32({to:Date32})), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE ({timezone:String} = 'UTC' OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) OR NOT (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) - 1 AND toInt64(toInt32({from:Date32})) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({to:Date32})) AND toInt64(toInt32({to:Date32})) + 1)) GROUP BY campaign_id, place
         UNION ALL
-        SELECT advertiser_id, 1, toDecimal128(assumeNotNull(budget), 2), 0, 0, 0, 1 FROM ${database}.campaign_directory WHERE NOT deleted
+        SELECT campaign_id, if((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({from:Date32}, 0, 'UTC'), 1)) OR (hour >= subtractDays(toDateTime64({to:Date32}, 0, 'UTC'), 0) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2))) GROUP BY campaign_id, place) AS e
+        LEFT JOIN ${database}.campaign_directory AS c ON e.campaign_id = c.campaign_id
+        WHERE e.place = 0
+        UNION ALL
+        SELECT advertiser_id, 1, toDecimal128(assumeNotNull(budget), 2), 0, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)
         UNION ALL
         SELECT advertiser_id, 0, 0, 0, 0, 0, 1 FROM ${database}.advertiser_directory WHERE NOT deleted
     )
@@ -748,14 +775,18 @@ FROM
     SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, max(live) AS is_live
     FROM
     (
-        SELECT campaign_id, impressions AS i, clicks AS k, 0 AS live FROM ${database}.campaign_hourly WHERE (hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)
+        SELECT campaign_id, i, k, 0 AS live FROM (SELECT campaign_id, multiIf(isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 1, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) AND toInt64(toInt32({to:Date32})), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE ({timezone:String} = 'UTC' OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) OR NOT (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) - 1 AND toInt64(toInt32({from:Date32})) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({to:Date32})) AND toInt64(toInt32({to:Date32})) + 1)) GROUP BY campaign_id, place
         UNION ALL
-        SELECT campaign_id, 0, 0, 1 FROM ${database}.campaign_directory WHERE NOT deleted
+        SELECT campaign_id, if((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({from:Date32}, 0, 'UTC'), 1)) OR (hour >= subtractDays(toDateTime64({to:Date32}, 0, 'UTC'), 0) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2))) GROUP BY campaign_id, place) WHERE place = 0
+        UNION ALL
+        SELECT campaign_id, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)
     )
     GROUP BY campaign_id
     HAVING is_live = 1 OR impressions != 0 OR clicks != 0
 ) AS f
-LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id;
 
 -- Weekday and hour: Impressions, clicks and CTR by weekday and hour of the day.
@@ -787,7 +818,7 @@ FROM
         SELECT campaign_id, arrayJoin(range(168)), 0, 0
         FROM
         (
-            SELECT campaign_id FROM ${database}.campaign_directory WHERE NOT deleted
+            SELECT campaign_id FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)
             UNION DISTINCT
             SELECT campaign_id FROM ${database}.campaign_hourly WHERE (hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)
             GROUP BY campaign_id HAVING sum(impressions) != 0 OR sum(clicks) != 0
@@ -795,7 +826,7 @@ FROM
     )
     GROUP BY campaign_id, cell
 ) AS f
-LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id;
 
 -- Campaign-day curve: Delivery of each campaign by day of its flight: whether it wears out.
@@ -820,19 +851,21 @@ FROM
     SELECT campaign_id, day, sum(i) AS impressions, sum(k) AS clicks
     FROM
     (
-        SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k
-        FROM ${database}.campaign_hourly
-        WHERE (hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)
-        GROUP BY campaign_id, day
-        HAVING i != 0 OR k != 0
+        SELECT campaign_id, day, i, k
+        FROM (SELECT campaign_id, CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)') AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
+        UNION ALL
+        SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day)
+        WHERE day >= {from:Date32} AND day <= {to:Date32} AND (i != 0 OR k != 0)
         UNION ALL
         SELECT campaign_id, day, 0, 0
-        FROM (SELECT campaign_id, start_date, end_date, toNullable(arrayJoin(arrayMap(i -> addDays({from:Date32}, i), range(toUInt64(greatest(0, dateDiff('day', {from:Date32}, {to:Date32}) + 1)))))) AS day FROM ${database}.campaign_directory WHERE NOT deleted)
+        FROM (SELECT campaign_id, start_date, end_date, toNullable(arrayJoin(arrayMap(i -> addDays({from:Date32}, i), range(toUInt64(greatest(0, dateDiff('day', {from:Date32}, {to:Date32}) + 1)))))) AS day FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0))
         WHERE day >= start_date AND ifNull(day <= end_date, true)
     )
     GROUP BY campaign_id, day
 ) AS f
-LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
 WHERE isNotNull(c.start_date);
 
@@ -887,9 +920,9 @@ FROM
         UNION ALL
         SELECT advertiser_id, campaign_id, 0, 0, 0, toDecimal128(0, 6) FROM (SELECT CAST(NULL, 'Nullable(Int32)') AS advertiser_id, CAST(NULL, 'Nullable(Int32)') AS campaign_id WHERE {by:String} = 'platform'
             UNION ALL SELECT advertiser_id, NULL FROM ${database}.advertiser_directory WHERE {by:String} = 'advertiser' AND NOT deleted
-            UNION ALL SELECT advertiser_id, campaign_id FROM ${database}.campaign_directory WHERE {by:String} = 'campaign' AND NOT deleted)
+            UNION ALL SELECT advertiser_id, campaign_id FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0) WHERE {by:String} = 'campaign')
     ) AS f
-    LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+    LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ${database}.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
     WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({by:String} NOT IN ('platform', 'advertiser', 'campaign'), 'by is platform, advertiser or campaign') = 0
     GROUP BY f.advertiser_id, f.campaign_id, a.advertiser, c.campaign
@@ -917,7 +950,7 @@ FROM
             if(flight_weeks = 0, NULL, flight_weeks) AS weeks,
             ifNull(sumIf(e.i, e.ago = 0), 0) AS i0, ifNull(sumIf(e.k, e.ago = 0), 0) AS k0,
             ifNull(sumIf(e.i, e.ago BETWEEN 1 AND flight_weeks), 0) AS i1, ifNull(sumIf(e.k, e.ago BETWEEN 1 AND flight_weeks), 0) AS k1
-        FROM (SELECT campaign_id, start_date FROM ${database}.campaign_directory WHERE NOT deleted) AS d
+        FROM (SELECT campaign_id, start_date FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)) AS d
         LEFT JOIN
         (
             SELECT campaign_id, intDiv(dateDiff('day', toDate32(toTimeZone(hour, {timezone:String})), toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))), 7) AS ago, sum(impressions) AS i, sum(clicks) AS k
@@ -927,7 +960,7 @@ FROM
         ) AS e ON d.campaign_id = e.campaign_id
         GROUP BY d.campaign_id, d.start_date
     ) AS f
-    LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+    LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
 );
 
@@ -1013,18 +1046,21 @@ FROM
         sum(g.future) AS future_events, sumIf(g.i + g.k, isNull(g.day)) AS undated_events, max(g.live) AS is_live
     FROM
     (
-        SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sumIf(impressions + clicks, hour > {now:DateTime64(6, 'UTC')}) AS future, 0 AS live
-        FROM ${database}.campaign_hourly
-        WHERE isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)
-        GROUP BY campaign_id, day
+        SELECT campaign_id, day, i, k, 0 AS future, 0 AS live FROM (SELECT campaign_id, CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)') AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
         UNION ALL
-        SELECT campaign_id, NULL, 0, 0, 0, 1 FROM ${database}.campaign_directory WHERE NOT deleted
+        SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day)
+        UNION ALL
+        SELECT campaign_id, NULL, 0, 0, sum(impressions + clicks), 0 FROM ${database}.campaign_hourly WHERE hour > {now:DateTime64(6, 'UTC')} GROUP BY campaign_id
+        UNION ALL
+        SELECT campaign_id, NULL, 0, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)
     ) AS g
-    LEFT JOIN ${database}.campaign_directory AS d ON g.campaign_id = d.campaign_id
+    LEFT JOIN ${database}.campaign_names AS d ON g.campaign_id = d.campaign_id
     GROUP BY g.campaign_id
     HAVING is_live = 1 OR impressions != 0 OR clicks != 0
 ) AS f
-LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id;
 
 -- Time to click (estimate): How long after an impression of the campaign clicks come, at least.
@@ -1060,5 +1096,5 @@ FROM
     ) AS i ON k.of_campaign = i.of_campaign AND k.clicked_at >= i.at
     GROUP BY k.of_campaign
 ) AS f
-LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id;

@@ -35,7 +35,7 @@ FROM
             if(flight_weeks = 0, NULL, flight_weeks) AS weeks,
             ifNull(sumIf(e.i, e.ago = 0), 0) AS i0, ifNull(sumIf(e.k, e.ago = 0), 0) AS k0,
             ifNull(sumIf(e.i, e.ago BETWEEN 1 AND flight_weeks), 0) AS i1, ifNull(sumIf(e.k, e.ago BETWEEN 1 AND flight_weeks), 0) AS k1
-        FROM (SELECT campaign_id, start_date FROM ads.campaign_directory WHERE NOT deleted) AS d
+        FROM (SELECT campaign_id, start_date FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ads.campaign FINAL WHERE _deleted = 0)) AS d
         LEFT JOIN
         (
             SELECT campaign_id, intDiv(dateDiff('day', toDate32(toTimeZone(hour, {timezone:String})), toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))), 7) AS ago, sum(impressions) AS i, sum(clicks) AS k
@@ -45,7 +45,7 @@ FROM
         ) AS e ON d.campaign_id = e.campaign_id
         GROUP BY d.campaign_id, d.start_date
     ) AS f
-    LEFT JOIN ads.campaign_directory AS c ON f.campaign_id = c.campaign_id
+    LEFT JOIN ads.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
 )
 )

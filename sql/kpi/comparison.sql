@@ -66,9 +66,9 @@ FROM
         UNION ALL
         SELECT advertiser_id, campaign_id, 0, 0, 0, toDecimal128(0, 6) FROM (SELECT CAST(NULL, 'Nullable(Int32)') AS advertiser_id, CAST(NULL, 'Nullable(Int32)') AS campaign_id WHERE {by:String} = 'platform'
             UNION ALL SELECT advertiser_id, NULL FROM ads.advertiser_directory WHERE {by:String} = 'advertiser' AND NOT deleted
-            UNION ALL SELECT advertiser_id, campaign_id FROM ads.campaign_directory WHERE {by:String} = 'campaign' AND NOT deleted)
+            UNION ALL SELECT advertiser_id, campaign_id FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ads.campaign FINAL WHERE _deleted = 0) WHERE {by:String} = 'campaign')
     ) AS f
-    LEFT JOIN ads.campaign_directory AS c ON f.campaign_id = c.campaign_id
+    LEFT JOIN ads.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ads.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
     WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({by:String} NOT IN ('platform', 'advertiser', 'campaign'), 'by is platform, advertiser or campaign') = 0
     GROUP BY f.advertiser_id, f.campaign_id, a.advertiser, c.campaign

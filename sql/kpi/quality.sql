@@ -37,18 +37,21 @@ FROM
         sum(g.future) AS future_events, sumIf(g.i + g.k, isNull(g.day)) AS undated_events, max(g.live) AS is_live
     FROM
     (
-        SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sumIf(impressions + clicks, hour > {now:DateTime64(6, 'UTC')}) AS future, 0 AS live
-        FROM ads.campaign_hourly
-        WHERE isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)
-        GROUP BY campaign_id, day
+        SELECT campaign_id, day, i, k, 0 AS future, 0 AS live FROM (SELECT campaign_id, CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)') AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ads.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
         UNION ALL
-        SELECT campaign_id, NULL, 0, 0, 0, 1 FROM ads.campaign_directory WHERE NOT deleted
+        SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ads.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day)
+        UNION ALL
+        SELECT campaign_id, NULL, 0, 0, sum(impressions + clicks), 0 FROM ads.campaign_hourly WHERE hour > {now:DateTime64(6, 'UTC')} GROUP BY campaign_id
+        UNION ALL
+        SELECT campaign_id, NULL, 0, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ads.campaign FINAL WHERE _deleted = 0)
     ) AS g
-    LEFT JOIN ads.campaign_directory AS d ON g.campaign_id = d.campaign_id
+    LEFT JOIN ads.campaign_names AS d ON g.campaign_id = d.campaign_id
     GROUP BY g.campaign_id
     HAVING is_live = 1 OR impressions != 0 OR clicks != 0
 ) AS f
-LEFT JOIN ads.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ads.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
 )
 ORDER BY without_campaign + undated_events + future_events + before_flight + after_flight DESC, clicks_exceed_impressions DESC, campaign_id NULLS LAST;

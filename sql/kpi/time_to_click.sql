@@ -45,7 +45,7 @@ FROM
     ) AS i ON k.of_campaign = i.of_campaign AND k.clicked_at >= i.at
     GROUP BY k.of_campaign
 ) AS f
-LEFT JOIN ads.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ads.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
 )
 ORDER BY clicks DESC, campaign_id;

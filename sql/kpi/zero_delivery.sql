@@ -52,13 +52,11 @@ FROM (
         SELECT d.campaign_id AS campaign_id, d.day AS day, d.i AS i, d.k AS k, if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', d.cpm, d.cpc) AS s,
             c.start_date AS start_date, c.end_date AS end_date, c.budget AS budget,
             isNotNull(d.day) AND ifNull(d.day >= c.start_date, true) AND ifNull(d.day <= c.end_date, true) AS in_flight
-        FROM
-        (
-            SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly
-            WHERE isNotNull(campaign_id) AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true))
-            GROUP BY campaign_id, day
-        ) AS d
+        FROM (SELECT campaign_id, CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)') AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ads.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
+        UNION ALL
+        SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            FROM ads.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day) AS d
         INNER JOIN ads.campaign_directory AS c ON d.campaign_id = c.campaign_id
         )
         GROUP BY campaign_id
@@ -69,6 +67,22 @@ LEFT JOIN (SELECT campaign_id, max(hour) AS last_hour
     (
         SELECT campaign_id, hour FROM ads.campaign_hourly
         WHERE hour <= {now:DateTime64(6, 'UTC')} AND hour >= subtractDays({now:DateTime64(6, 'UTC')}, 35)
+            AND hour >= (SELECT fromUnixTimestamp64Second(86400 * min(last_day), 'UTC') FROM (SELECT campaign_id, max(if(n > 0 AND day < toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), day, -1)) AS latest, if(latest < 0, toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), latest) AS last_day
+            FROM
+            (
+                SELECT campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) AS day, sum(impressions) AS n FROM ads.campaign_hourly
+                WHERE intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) - 35 AND toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC'))))
+                GROUP BY campaign_id, day
+            )
+            GROUP BY campaign_id))
+            AND (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) >= toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) OR (campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) IN (SELECT campaign_id, last_day FROM (SELECT campaign_id, max(if(n > 0 AND day < toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), day, -1)) AS latest, if(latest < 0, toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), latest) AS last_day
+            FROM
+            (
+                SELECT campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) AS day, sum(impressions) AS n FROM ads.campaign_hourly
+                WHERE intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) - 35 AND toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC'))))
+                GROUP BY campaign_id, day
+            )
+            GROUP BY campaign_id)))
         GROUP BY campaign_id, hour HAVING sum(impressions) > 0
     )
     GROUP BY campaign_id) AS l ON f.campaign_id = l.campaign_id

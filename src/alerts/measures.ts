@@ -3,7 +3,8 @@ import type { ClickHouse } from '../destination/client.ts';
 import type { Names } from '../destination/ddl.ts';
 import { EXPECTED_SPEND, FLIGHT, PERIOD_SPEND } from '../kpi/flight.ts';
 import { HOUR_NOW, LOCAL_DAY, TODAY } from '../kpi/fragments.ts';
-import { PRESENT, withSources } from '../kpi/sources.ts';
+import { withSources } from '../kpi/short-cuts.ts';
+import { PRESENT } from '../kpi/sources.ts';
 import { chIdent } from '../model/quote.ts';
 
 /** Impressions and clicks of the same hours of one day. */

@@ -7,7 +7,6 @@ import {
   CTR_SELECT,
   EXCEED,
   EXCEED_SELECT,
-  IN_RANGE,
   KNOWN_PRICING_MODEL,
   MONEY_CAVEATS,
   spendOf,
@@ -67,16 +66,11 @@ FROM
     FROM
     (
         SELECT c.advertiser_id AS advertiser_id, 0 AS n, toDecimal128(0, 2) AS b, e.i AS i, e.k AS k, ${spendOf('e.cpc', 'e.cpm')} AS s, 0 AS live
-        FROM
-        (
-            SELECT campaign_id, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM \${facts}
-            WHERE ${IN_RANGE}
-            GROUP BY campaign_id
-        ) AS e
+        FROM \${range_sums} AS e
         LEFT JOIN \${campaigns} AS c ON e.campaign_id = c.campaign_id
+        WHERE e.place = 0
         UNION ALL
-        SELECT advertiser_id, 1, toDecimal128(assumeNotNull(budget), 2), 0, 0, 0, 1 FROM \${campaigns} WHERE NOT deleted
+        SELECT advertiser_id, 1, toDecimal128(assumeNotNull(budget), 2), 0, 0, 0, 1 FROM \${live_campaigns}
         UNION ALL
         SELECT advertiser_id, 0, 0, 0, 0, 0, 1 FROM \${advertisers} WHERE NOT deleted
     )

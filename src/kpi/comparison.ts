@@ -194,7 +194,7 @@ FROM
             if(flight_weeks = 0, NULL, flight_weeks) AS weeks,
             ifNull(sumIf(e.i, e.ago = 0), 0) AS i0, ifNull(sumIf(e.k, e.ago = 0), 0) AS k0,
             ifNull(sumIf(e.i, e.ago BETWEEN 1 AND flight_weeks), 0) AS i1, ifNull(sumIf(e.k, e.ago BETWEEN 1 AND flight_weeks), 0) AS k1
-        FROM (SELECT campaign_id, start_date FROM \${campaigns} WHERE NOT deleted) AS d
+        FROM (SELECT campaign_id, start_date FROM \${live_campaigns}) AS d
         LEFT JOIN
         (
             SELECT campaign_id, intDiv(dateDiff('day', ${LOCAL_DAY}, ${TODAY}), 7) AS ago, sum(impressions) AS i, sum(clicks) AS k

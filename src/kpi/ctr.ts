@@ -7,7 +7,6 @@ import {
   CTR_SELECT,
   EXCEED,
   EXCEED_SELECT,
-  IN_RANGE,
   JOIN_CAMPAIGN,
   WHOSE,
   WHOSE_SELECT,
@@ -82,13 +81,11 @@ FROM
     SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, sum(ui) AS undated_impressions, sum(uk) AS undated_clicks, max(live) AS is_live
     FROM
     (
-        SELECT campaign_id,
-            if(isNull(hour), 0, impressions) AS i, if(isNull(hour), 0, clicks) AS k,
-            if(isNull(hour), impressions, 0) AS ui, if(isNull(hour), clicks, 0) AS uk, 0 AS live
-        FROM \${facts}
-        WHERE (${IN_RANGE}) OR isNull(hour)
+        SELECT campaign_id, if(place = 0, e.i, 0) AS i, if(place = 0, e.k, 0) AS k, if(place = 1, e.i, 0) AS ui, if(place = 1, e.k, 0) AS uk, 0 AS live
+        FROM \${range_sums} AS e
+        WHERE place != 2
         UNION ALL
-        SELECT campaign_id, 0, 0, 0, 0, 1 FROM \${campaigns} WHERE NOT deleted
+        SELECT campaign_id, 0, 0, 0, 0, 1 FROM \${live_campaigns}
     )
     GROUP BY campaign_id
     HAVING is_live = 1 OR impressions != 0 OR clicks != 0 OR undated_impressions != 0 OR undated_clicks != 0

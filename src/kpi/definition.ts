@@ -91,7 +91,13 @@ export interface KpiDefinition {
   /** Body of the view, with parameters in braces. */
   readonly sql: string;
   /** The report over the view: what the command line shows. */
-  readonly report: { readonly select: string; readonly groupBy?: string; readonly orderBy: string };
+  readonly report: {
+    readonly select: string;
+    readonly groupBy?: string;
+    readonly orderBy: string;
+    /** What the report of everybody reads instead of the view: summed before gaps are filled. */
+    readonly whole?: string;
+  };
 }
 
 /** A column, with the alignment that its unit asks for. */

@@ -1,6 +1,7 @@
 /** Impressions and clicks over time: by day and by hour. */
 import { column, type KpiDefinition } from './definition.ts';
 import {
+  ANYBODY,
   AS_OF,
   AS_OF_COLUMNS,
   CTR,
@@ -51,7 +52,7 @@ FROM
         SELECT campaign_id, toNullable(arrayJoin(${all})), 0, 0
         FROM
         (
-            SELECT campaign_id FROM \${campaigns} WHERE NOT deleted
+            SELECT campaign_id FROM \${live_campaigns}
             UNION DISTINCT
             SELECT campaign_id FROM \${facts} WHERE ${IN_RANGE}
             GROUP BY campaign_id HAVING sum(impressions) != 0 OR sum(clicks) != 0
@@ -62,11 +63,29 @@ FROM
 ${JOIN_CAMPAIGN}`;
 }
 
-function report(step: string): KpiDefinition['report'] {
+/** The same, all campaigns together: sums by step, and the gaps if there is anybody who could have had events. */
+function wholeSql({ name, ofHour, all }: Step): string {
+  return `SELECT step AS ${name}, sum(i) AS impressions, sum(k) AS clicks
+FROM
+(
+    SELECT ${ofHour} AS step, sum(impressions) AS i, sum(clicks) AS k
+    FROM \${facts}
+    WHERE (${IN_RANGE}) OR isNull(hour)
+    GROUP BY step
+    HAVING i != 0 OR k != 0
+    UNION ALL
+    SELECT toNullable(arrayJoin(${all})), 0, 0
+    FROM (${ANYBODY})
+)
+GROUP BY step`;
+}
+
+function report(step: Step): KpiDefinition['report'] {
   return {
-    select: `${step}, f.impressions AS impressions, f.clicks AS clicks, ${CTR_SELECT}, ${EXCEED_SELECT}`,
-    groupBy: step,
-    orderBy: `${step} NULLS LAST`,
+    select: `${step.name}, f.impressions AS impressions, f.clicks AS clicks, ${CTR_SELECT}, ${EXCEED_SELECT}`,
+    groupBy: step.name,
+    orderBy: `${step.name} NULLS LAST`,
+    whole: wholeSql(step),
   };
 }
 
@@ -107,7 +126,7 @@ export const DAILY_KPI: KpiDefinition = {
   source: 'rollup',
   columns: figures('day', 'Day', 'day'),
   sql: viewSql(DAY),
-  report: report('day'),
+  report: report(DAY),
 };
 
 /** Impressions and clicks by hour. */
@@ -129,5 +148,5 @@ export const HOURLY_KPI: KpiDefinition = {
   source: 'rollup',
   columns: figures('hour', 'Hour', 'time'),
   sql: viewSql(HOUR),
-  report: report('hour'),
+  report: report(HOUR),
 };

@@ -2,22 +2,30 @@
 import { KPIS } from './definitions.ts';
 import { campaignDirectory } from './directory.ts';
 import { type KpiDefinition, PARAMS } from './definition.ts';
-import { PRESENT, withSources } from './sources.ts';
-import { reportStatement, viewStatement } from './statement.ts';
+import { PRESENT } from './sources.ts';
+import { withSources } from './short-cuts.ts';
+import { reportBody, reportStatement, viewStatement } from './statement.ts';
 
 /** Who a campaign or advertiser is, also after it was deleted: one row per id. */
 const DIRECTORIES = `-- Campaigns and advertisers by id: those that exist as they stand, deleted ones as they were last.
 -- Every column is Nullable, so that a join finds NULL where there is no row, whatever the session's settings.
+CREATE OR REPLACE VIEW \${database}.campaign_names AS
+SELECT toNullable(id) AS campaign_id, toNullable(name) AS campaign, toNullable(bid) AS bid, toNullable(budget) AS budget,
+    start_date, end_date, advertiser_id, toNullable(false) AS deleted
+FROM \${database}.campaign FINAL
+WHERE _deleted = 0
+UNION ALL
+SELECT toNullable(id), toNullable(name), toNullable(bid), toNullable(budget), start_date, end_date, advertiser_id, toNullable(true)
+FROM \${database}.campaign_history FINAL
+WHERE _deleted = 0 AND id NOT IN (SELECT id FROM \${database}.campaign FINAL WHERE _deleted = 0)
+ORDER BY id, _version DESC, _committed_at DESC
+LIMIT 1 BY id;
+
+-- The same, with the rules for their price and budget.
 CREATE OR REPLACE VIEW \${database}.campaign_directory AS
-${campaignDirectory(`SELECT id, name, bid, budget, start_date, end_date, advertiser_id, false AS deleted
-    FROM \${database}.campaign FINAL
-    WHERE _deleted = 0
-    UNION ALL
-    SELECT id, name, bid, budget, start_date, end_date, advertiser_id, true
-    FROM \${database}.campaign_history FINAL
-    WHERE _deleted = 0 AND id NOT IN (SELECT id FROM \${database}.campaign FINAL WHERE _deleted = 0)
-    ORDER BY id, _version DESC, _committed_at DESC
-    LIMIT 1 BY id`)};
+${campaignDirectory(`SELECT assumeNotNull(campaign_id) AS id, assumeNotNull(campaign) AS name, assumeNotNull(bid) AS bid, assumeNotNull(budget) AS budget,
+        start_date, end_date, advertiser_id, assumeNotNull(deleted) AS deleted
+    FROM \${database}.campaign_names`)};
 
 CREATE OR REPLACE VIEW \${database}.advertiser_directory AS
 SELECT toNullable(id) AS advertiser_id, toNullable(name) AS advertiser, toNullable(false) AS deleted
@@ -84,7 +92,7 @@ export function kpiSqlFile(kpi: KpiDefinition): string {
     'Written by scripts/docs.mjs from src/kpi.',
   ];
   const head = lines.map((line) => (line === '' ? '--' : `-- ${line}`)).join('\n');
-  const sql = reportStatement(kpi, `(\n${withSources(kpi.sql, PRESENT)}\n)`).replaceAll('${database}', 'ads');
+  const sql = reportStatement(kpi, `(\n${withSources(reportBody(kpi, {}) ?? kpi.sql, PRESENT)}\n)`).replaceAll('${database}', 'ads');
   return `${head}\n\n${sql};\n`;
 }
 

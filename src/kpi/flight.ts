@@ -1,5 +1,5 @@
 /** Where each campaign stands at the moment `now`: what budgets, pacing, health and alerts are computed from. */
-import { BUDGET_KIND, LOCAL_DAY, PRICING, spendOf, TODAY } from './fragments.ts';
+import { BUDGET_KIND, PRICING, spendOf, TODAY } from './fragments.ts';
 
 /** Days whose mean is the pace of the projection. */
 export const PACE_DAYS = 7;
@@ -8,13 +8,7 @@ export const PACE_DAYS = 7;
 const BY_DAY = `SELECT d.campaign_id AS campaign_id, d.day AS day, d.i AS i, d.k AS k, ${spendOf('d.cpc', 'd.cpm')} AS s,
             c.start_date AS start_date, c.end_date AS end_date, c.budget AS budget,
             isNotNull(d.day) AND ifNull(d.day >= c.start_date, true) AND ifNull(d.day <= c.end_date, true) AS in_flight
-        FROM
-        (
-            SELECT campaign_id, ${LOCAL_DAY} AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM \${facts}
-            WHERE isNotNull(campaign_id) AND (isNull(hour) OR ifNull(\${whole_hours}, true))
-            GROUP BY campaign_id, day
-        ) AS d
+        FROM \${day_sums} AS d
         INNER JOIN \${campaigns} AS c ON d.campaign_id = c.campaign_id`;
 
 /**

@@ -18,6 +18,10 @@ export const IN_RANGE =
   "(hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2)" +
   ` AND ${LOCAL_DAY} >= {from:Date32} AND ${LOCAL_DAY} <= {to:Date32} AND \${whole_hours})`;
 
+/** One row if some campaign exists or has events in the range, none otherwise. */
+export const ANYBODY = `SELECT 1 FROM (SELECT 1 FROM \${live_campaigns} LIMIT 1
+        UNION ALL SELECT 1 FROM \${facts} WHERE ${IN_RANGE} GROUP BY hour HAVING sum(impressions) != 0 OR sum(clicks) != 0 LIMIT 1) LIMIT 1`;
+
 /** The position and time up to which all tables are applied, as a tuple; read once per query. */
 export const AS_OF = '(SELECT (lsn, commit_time, loading) FROM ${as_of}) AS at';
 
@@ -25,8 +29,11 @@ export const AS_OF = '(SELECT (lsn, commit_time, loading) FROM ${as_of}) AS at';
 export const AS_OF_COLUMNS = 'at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading';
 
 /** Joins names to facts `f` that are aggregated already, one row per campaign: nothing is multiplied. */
-export const JOIN_CAMPAIGN = `LEFT JOIN \${campaigns} AS c ON f.campaign_id = c.campaign_id
+export const JOIN_CAMPAIGN = `LEFT JOIN \${named_campaigns} AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN \${advertisers} AS a ON c.advertiser_id = a.advertiser_id`;
+
+/** The same, with what the campaign's bid and budget mean. */
+export const JOIN_PRICED_CAMPAIGN = JOIN_CAMPAIGN.replace('named_campaigns', 'campaigns');
 
 /** Columns that say whose figures a row has. */
 export const WHOSE_SELECT = `c.advertiser_id AS advertiser_id,
@@ -99,3 +106,7 @@ export function utcHour(instant: string): string {
   const micros = `toUnixTimestamp64Micro(toDateTime64(${instant}, 6, 'UTC'))`;
   return `fromUnixTimestamp64Second(intDiv(${micros} - positiveModulo(${micros}, 3600000000), 1000000), 'UTC')`;
 }
+
+/** The day of UTC of a bucket, in days since 1970: as the projection by_day has it. */
+export const DAY_NUMBER =
+  'intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)';

@@ -4,12 +4,12 @@ import { BANDS, FLIGHT, IN_FLIGHT, JOIN_ADVERTISER, PACING, PERIOD_SPEND, WHOSE_
 import {
   AS_OF,
   AS_OF_COLUMNS,
+  DAY_NUMBER,
   EXCEED,
   EXCEED_SELECT,
   JOIN_CAMPAIGN,
   KNOWN_BUDGET_KIND,
   KNOWN_PRICING_MODEL,
-  LOCAL_DAY,
   MONEY_CAVEATS,
   WHOSE,
   WHOSE_LIVE,
@@ -21,12 +21,30 @@ const NOW = "{now:DateTime64(6, 'UTC')}";
 /** Days that are looked through for the last impression. */
 const LOOK_BACK_DAYS = 35;
 
+/** The day of UTC of `now`, in days since 1970. */
+const DAY_NUMBER_NOW = `toInt64(toInt32(toDate32(toTimeZone(${NOW}, 'UTC'))))`;
+
+/**
+ * The last day of UTC before today on which each campaign had impressions, today for those that had none: only its
+ * hours, and those of today, are looked at one by one.
+ */
+const LAST_DAYS = `SELECT campaign_id, max(if(n > 0 AND day < ${DAY_NUMBER_NOW}, day, -1)) AS latest, if(latest < 0, ${DAY_NUMBER_NOW}, latest) AS last_day
+            FROM
+            (
+                SELECT campaign_id, ${DAY_NUMBER} AS day, sum(impressions) AS n FROM \${hour_facts}
+                WHERE ${DAY_NUMBER} BETWEEN ${DAY_NUMBER_NOW} - ${LOOK_BACK_DAYS} AND ${DAY_NUMBER_NOW}
+                GROUP BY campaign_id, day
+            )
+            GROUP BY campaign_id`;
+
 /** Buckets whose last whole second is over at `now`, of the last weeks. */
 const LAST_IMPRESSION = `SELECT campaign_id, max(hour) AS last_hour
     FROM
     (
-        SELECT campaign_id, hour FROM \${facts}
+        SELECT campaign_id, hour FROM \${hour_facts}
         WHERE hour <= ${NOW} AND hour >= subtractDays(${NOW}, ${LOOK_BACK_DAYS})
+            AND hour >= (SELECT fromUnixTimestamp64Second(86400 * min(last_day), 'UTC') FROM (${LAST_DAYS}))
+            AND (${DAY_NUMBER} >= ${DAY_NUMBER_NOW} OR (campaign_id, ${DAY_NUMBER}) IN (SELECT campaign_id, last_day FROM (${LAST_DAYS})))
         GROUP BY campaign_id, hour HAVING sum(impressions) > 0
     )
     GROUP BY campaign_id`;
@@ -230,14 +248,13 @@ FROM
         sum(g.future) AS future_events, sumIf(g.i + g.k, isNull(g.day)) AS undated_events, max(g.live) AS is_live
     FROM
     (
-        SELECT campaign_id, ${LOCAL_DAY} AS day, sum(impressions) AS i, sum(clicks) AS k, sumIf(impressions + clicks, hour > ${NOW}) AS future, 0 AS live
-        FROM \${facts}
-        WHERE isNull(hour) OR ifNull(\${whole_hours}, true)
-        GROUP BY campaign_id, day
+        SELECT campaign_id, day, i, k, 0 AS future, 0 AS live FROM \${day_sums}
         UNION ALL
-        SELECT campaign_id, NULL, 0, 0, 0, 1 FROM \${campaigns} WHERE NOT deleted
+        SELECT campaign_id, NULL, 0, 0, sum(impressions + clicks), 0 FROM \${facts} WHERE hour > ${NOW} GROUP BY campaign_id
+        UNION ALL
+        SELECT campaign_id, NULL, 0, 0, 0, 1 FROM \${live_campaigns}
     ) AS g
-    LEFT JOIN \${campaigns} AS d ON g.campaign_id = d.campaign_id
+    LEFT JOIN \${named_campaigns} AS d ON g.campaign_id = d.campaign_id
     GROUP BY g.campaign_id
     HAVING is_live = 1 OR impressions != 0 OR clicks != 0
 ) AS f

@@ -7,7 +7,7 @@ export const LEVEL_IDS = `if({by:String} = 'platform', NULL, c.advertiser_id) AS
 /** Everybody who exists at the level; advertisers also without campaigns. */
 export const LEVEL_ALL = `SELECT CAST(NULL, 'Nullable(Int32)') AS advertiser_id, CAST(NULL, 'Nullable(Int32)') AS campaign_id WHERE {by:String} = 'platform'
             UNION ALL SELECT advertiser_id, NULL FROM \${advertisers} WHERE {by:String} = 'advertiser' AND NOT deleted
-            UNION ALL SELECT advertiser_id, campaign_id FROM \${campaigns} WHERE {by:String} = 'campaign' AND NOT deleted`;
+            UNION ALL SELECT advertiser_id, campaign_id FROM \${live_campaigns} WHERE {by:String} = 'campaign'`;
 
 /** Names for ids of `f`. */
 export const LEVEL_SELECT = `f.advertiser_id AS advertiser_id,
@@ -16,7 +16,7 @@ export const LEVEL_SELECT = `f.advertiser_id AS advertiser_id,
     if({by:String} != 'campaign', '(all)', coalesce(c.campaign, if(isNull(f.campaign_id), '(none)', '(unknown)'))) AS campaign`;
 
 /** Joins the names to facts `f`. */
-export const LEVEL_JOIN = `LEFT JOIN \${campaigns} AS c ON f.campaign_id = c.campaign_id
+export const LEVEL_JOIN = `LEFT JOIN \${named_campaigns} AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN \${advertisers} AS a ON f.advertiser_id = a.advertiser_id`;
 
 /** Their columns. */

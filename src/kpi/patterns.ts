@@ -1,6 +1,7 @@
 /** How delivery is spread: among campaigns, over the week, over the days of a flight. */
 import { column, type KpiDefinition, plainReport } from './definition.ts';
 import {
+  ANYBODY,
   AS_OF,
   AS_OF_COLUMNS,
   CTR,
@@ -9,7 +10,6 @@ import {
   EXCEED_SELECT,
   IN_RANGE,
   JOIN_CAMPAIGN,
-  LOCAL_DAY,
   WHOSE,
   WHOSE_SELECT,
 } from './fragments.ts';
@@ -59,9 +59,9 @@ FROM
     SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, max(live) AS is_live
     FROM
     (
-        SELECT campaign_id, impressions AS i, clicks AS k, 0 AS live FROM \${facts} WHERE ${IN_RANGE}
+        SELECT campaign_id, i, k, 0 AS live FROM \${range_sums} WHERE place = 0
         UNION ALL
-        SELECT campaign_id, 0, 0, 1 FROM \${campaigns} WHERE NOT deleted
+        SELECT campaign_id, 0, 0, 1 FROM \${live_campaigns}
     )
     GROUP BY campaign_id
     HAVING is_live = 1 OR impressions != 0 OR clicks != 0
@@ -71,6 +71,8 @@ ${JOIN_CAMPAIGN}`,
 };
 
 const LOCAL_TIME = 'toTimeZone(hour, {timezone:String})';
+/** Weekday and hour of a bucket as one number. */
+const CELL = `assumeNotNull((toDayOfWeek(${LOCAL_TIME}) - 1) * 24 + toHour(${LOCAL_TIME}))`;
 
 /** Delivery by weekday and hour. */
 export const HEATMAP_KPI: KpiDefinition = {
@@ -113,7 +115,7 @@ FROM
     SELECT campaign_id, cell, sum(i) AS impressions, sum(k) AS clicks
     FROM
     (
-        SELECT campaign_id, assumeNotNull((toDayOfWeek(${LOCAL_TIME}) - 1) * 24 + toHour(${LOCAL_TIME})) AS cell, sum(impressions) AS i, sum(clicks) AS k
+        SELECT campaign_id, ${CELL} AS cell, sum(impressions) AS i, sum(clicks) AS k
         FROM \${facts}
         WHERE ${IN_RANGE}
         GROUP BY campaign_id, cell
@@ -121,7 +123,7 @@ FROM
         SELECT campaign_id, arrayJoin(range(168)), 0, 0
         FROM
         (
-            SELECT campaign_id FROM \${campaigns} WHERE NOT deleted
+            SELECT campaign_id FROM \${live_campaigns}
             UNION DISTINCT
             SELECT campaign_id FROM \${facts} WHERE ${IN_RANGE}
             GROUP BY campaign_id HAVING sum(impressions) != 0 OR sum(clicks) != 0
@@ -134,6 +136,14 @@ ${JOIN_CAMPAIGN}`,
     select: `weekday, hour_of_day, f.impressions AS impressions, f.clicks AS clicks, ${CTR_SELECT}, ${EXCEED_SELECT}`,
     groupBy: 'weekday, hour_of_day',
     orderBy: 'weekday, hour_of_day',
+    whole: `SELECT cell DIV 24 + 1 AS weekday, cell % 24 AS hour_of_day, sum(i) AS impressions, sum(k) AS clicks
+FROM
+(
+    SELECT ${CELL} AS cell, sum(impressions) AS i, sum(clicks) AS k FROM \${facts} WHERE ${IN_RANGE} GROUP BY cell
+    UNION ALL
+    SELECT arrayJoin(range(168)), 0, 0 FROM (${ANYBODY})
+)
+GROUP BY cell`,
   },
 };
 
@@ -181,14 +191,12 @@ FROM
     SELECT campaign_id, day, sum(i) AS impressions, sum(k) AS clicks
     FROM
     (
-        SELECT campaign_id, ${LOCAL_DAY} AS day, sum(impressions) AS i, sum(clicks) AS k
-        FROM \${facts}
-        WHERE ${IN_RANGE}
-        GROUP BY campaign_id, day
-        HAVING i != 0 OR k != 0
+        SELECT campaign_id, day, i, k
+        FROM \${day_sums}
+        WHERE day >= {from:Date32} AND day <= {to:Date32} AND (i != 0 OR k != 0)
         UNION ALL
         SELECT campaign_id, day, 0, 0
-        FROM (SELECT campaign_id, start_date, end_date, toNullable(arrayJoin(${ALL_DAYS})) AS day FROM \${campaigns} WHERE NOT deleted)
+        FROM (SELECT campaign_id, start_date, end_date, toNullable(arrayJoin(${ALL_DAYS})) AS day FROM \${live_campaigns})
         WHERE day >= start_date AND ifNull(day <= end_date, true)
     )
     GROUP BY campaign_id, day

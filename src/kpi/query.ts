@@ -7,8 +7,9 @@ import type { KpiColumn, KpiDefinition, ParamName } from './definition.ts';
 import { type KpiName, KPIS } from './definitions.ts';
 import { type Past, resolvePast } from './past.ts';
 import { pastSources } from './past-sources.ts';
-import { cutSources, PRESENT, withSources } from './sources.ts';
-import { reportStatement, viewCall } from './statement.ts';
+import { withSources } from './short-cuts.ts';
+import { cutSources, PRESENT, type Sources } from './sources.ts';
+import { reportBody, reportStatement, viewCall } from './statement.ts';
 import { hasWholeHours, isTimeZone } from '../model/time-zones.ts';
 
 /** What to ask. Days are `YYYY-MM-DD`, of the event, in the time zone, both included. */
@@ -287,14 +288,17 @@ async function sourceOf(clickhouse: ClickHouse, names: Names, kpi: KpiDefinition
   const { timezone, grain, from, to } = request;
   const cuts = kpi.params.includes('grain') && grain !== 'hour' && kpi.cuts === 'hour' ? 'day' : kpi.cuts;
   const { past } = request;
-  const whole = past === null ? viewCall(kpi) : `(\n${withSources(kpi.sql, pastSources(past, 'none'))}\n)`;
+  const body = reportBody(kpi, request);
+  const inFull = (sources: Sources): string => `(\n${withSources(body ?? kpi.sql, sources)}\n)`;
+  const present = body === null ? viewCall(kpi) : inFull(PRESENT);
+  const whole = past === null ? present : inFull(pastSources(past, 'none'));
   if (cuts === 'none' || timezone === 'UTC') return whole;
   const days =
     from !== undefined && to !== undefined
       ? { from, to }
       : await eventDays(clickhouse, names, { maxDays: null, timezone, past });
   if (days === null || hasWholeHours(timezone, days)) return whole;
-  return `(\n${withSources(kpi.sql, past === null ? cutSources(cuts) : pastSources(past, cuts))}\n)`;
+  return inFull(past === null ? cutSources(cuts) : pastSources(past, cuts));
 }
 
 function paramsOf(kpi: KpiDefinition, request: Asked): Record<string, unknown> {

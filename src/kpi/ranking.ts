@@ -1,7 +1,7 @@
 /** Campaigns by click-through rate, as far as it is known. */
 import { column, type KpiDefinition, plainReport } from './definition.ts';
 import { wilson } from './ctr.ts';
-import { AS_OF, AS_OF_COLUMNS, CTR, CTR_SELECT, IN_RANGE, JOIN_CAMPAIGN, WHOSE, WHOSE_SELECT } from './fragments.ts';
+import { AS_OF, AS_OF_COLUMNS, CTR, CTR_SELECT, JOIN_CAMPAIGN, WHOSE, WHOSE_SELECT } from './fragments.ts';
 
 /** Impressions under which a rate is not ranked. */
 export const ENOUGH_IMPRESSIONS = 100;
@@ -82,9 +82,9 @@ FROM
                 SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, max(live) AS is_live
                 FROM
                 (
-                    SELECT campaign_id, impressions AS i, clicks AS k, 0 AS live FROM \${facts} WHERE ${IN_RANGE}
+                    SELECT campaign_id, i, k, 0 AS live FROM \${range_sums} WHERE place = 0
                     UNION ALL
-                    SELECT campaign_id, 0, 0, 1 FROM \${campaigns} WHERE NOT deleted
+                    SELECT campaign_id, 0, 0, 1 FROM \${live_campaigns}
                 )
                 GROUP BY campaign_id
                 HAVING is_live = 1 OR impressions != 0 OR clicks != 0

@@ -8,13 +8,12 @@ import {
   CTR_SELECT,
   EXCEED,
   EXCEED_SELECT,
-  IN_RANGE,
   KNOWN_PRICING_MODEL,
   MONEY_CAVEATS,
   spendOf,
 } from './fragments.ts';
 import { LEVEL, LEVEL_ALL, LEVEL_IDS, LEVEL_JOIN, LEVEL_SELECT } from './levels.ts';
-import { ALL_STEPS, KNOWN_GRAIN, KNOWN_LEVEL, STEP_OF_HOUR, STEP_TEXT } from './steps.ts';
+import { ALL_STEPS, KNOWN_GRAIN, KNOWN_LEVEL, STEP_TEXT } from './steps.ts';
 
 const COLUMNS = [
   column(
@@ -35,14 +34,7 @@ const COLUMNS = [
 
 /** Facts by id and step, spend by the campaign's pricing model. */
 const FACTS = `SELECT ${LEVEL_IDS}, e.step AS step, e.i AS i, e.k AS k, ${spendOf('e.cpc', 'e.cpm')} AS s
-            FROM
-            (
-                SELECT campaign_id, ${STEP_OF_HOUR} AS step, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-                FROM \${facts}
-                WHERE (${IN_RANGE}) OR isNull(hour)
-                GROUP BY campaign_id, step
-                HAVING i != 0 OR k != 0
-            ) AS e
+            FROM (SELECT * FROM \${step_sums} WHERE i != 0 OR k != 0) AS e
             LEFT JOIN \${campaigns} AS c ON e.campaign_id = c.campaign_id`;
 
 /** Delivery over time. */
@@ -93,7 +85,8 @@ FROM
         FROM
         (
             ${LEVEL_ALL}
-            UNION DISTINCT SELECT advertiser_id, campaign_id FROM (${FACTS}) WHERE isNotNull(step)
+            UNION DISTINCT SELECT ${LEVEL_IDS} FROM (SELECT * FROM \${range_sums} WHERE place = 0 AND (i != 0 OR k != 0)) AS e
+            LEFT JOIN \${named_campaigns} AS c ON e.campaign_id = c.campaign_id
         )
     )
     GROUP BY advertiser_id, campaign_id, step

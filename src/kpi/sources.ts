@@ -67,9 +67,3 @@ export function second(instant: string): string {
   return `fromUnixTimestamp64Second(intDiv(${micros} - positiveModulo(${micros}, 1000000), 1000000), 'UTC')`;
 }
 
-/** SQL of a key figure with what it reads put in. */
-export function withSources(sql: string, sources: Sources): string {
-  let text = sql;
-  for (const [name, source] of Object.entries(sources)) text = text.replaceAll(`\${${name}}`, source);
-  return text;
-}

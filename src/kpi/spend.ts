@@ -4,8 +4,7 @@ import {
   AS_OF,
   AS_OF_COLUMNS,
   BUDGET_KIND,
-  IN_RANGE,
-  JOIN_CAMPAIGN,
+  JOIN_PRICED_CAMPAIGN,
   KNOWN_BUDGET_KIND,
   KNOWN_PRICING_MODEL,
   MONEY_CAVEATS,
@@ -82,21 +81,15 @@ FROM
         sum(ui) AS undated_impressions, sum(uk) AS undated_clicks, max(live) AS is_live
     FROM
     (
-        SELECT campaign_id, sumIf(impressions, in_range) AS i, sumIf(clicks, in_range) AS k,
-            sumIf(spend_cpc, in_range) AS c, sumIf(spend_cpm, in_range) AS m, sum(spend_cpc) AS ct, sum(spend_cpm) AS mt,
-            sumIf(impressions, isNull(hour)) AS ui, sumIf(clicks, isNull(hour)) AS uk, 0 AS live
-        FROM
-        (
-            SELECT campaign_id, hour, impressions, clicks, spend_cpc, spend_cpm, ifNull(${IN_RANGE}, false) AS in_range
-            FROM \${facts}
-        )
-        GROUP BY campaign_id
+        SELECT campaign_id, if(place = 0, f.i, 0) AS i, if(place = 0, f.k, 0) AS k, if(place = 0, cpc, toDecimal128(0, 6)) AS c,
+            if(place = 0, cpm, toDecimal128(0, 6)) AS m, cpc AS ct, cpm AS mt, if(place = 1, f.i, 0) AS ui, if(place = 1, f.k, 0) AS uk, 0 AS live
+        FROM \${range_sums} AS f
         UNION ALL
-        SELECT campaign_id, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM \${campaigns} WHERE NOT deleted
+        SELECT campaign_id, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM \${live_campaigns}
     )
     GROUP BY campaign_id
 ) AS f
-${JOIN_CAMPAIGN}
+${JOIN_PRICED_CAMPAIGN}
 WHERE ${KNOWN_PRICING_MODEL} AND ${KNOWN_BUDGET_KIND}
     AND (f.is_live = 1 OR f.impressions != 0 OR f.clicks != 0 OR if(${PRICING} = 'cpm', f.undated_impressions, f.undated_clicks) != 0)`,
   report: plainReport(COLUMNS, 'est_spend DESC, campaign_id NULLS LAST'),

@@ -1,6 +1,7 @@
 /** SQL of a key figure: its view, and the report that reads it. */
 import { type KpiDefinition, PARAMS } from './definition.ts';
-import { PRESENT, withSources } from './sources.ts';
+import { PRESENT } from './sources.ts';
+import { withSources } from './short-cuts.ts';
 
 /** Narrows a report. */
 export interface KpiFilter {
@@ -17,6 +18,11 @@ export function viewStatement(kpi: KpiDefinition): string {
 export function viewCall(kpi: KpiDefinition): string {
   const params = kpi.params.map((name) => `${name} = {${name}:${PARAMS[name].type}}`);
   return `\${database}.${kpi.view}${params.length === 0 ? '' : `(${params.join(', ')})`}`;
+}
+
+/** What a report reads, with everything below it; null when that is the view. */
+export function reportBody(kpi: KpiDefinition, filter: KpiFilter): string | null {
+  return filter.advertiser === undefined && filter.campaign === undefined ? (kpi.report.whole ?? null) : null;
 }
 
 /**

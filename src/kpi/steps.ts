@@ -35,6 +35,10 @@ const byGrain = (hour: string, day: (start: (day: string) => string) => string, 
   `multiIf({grain:String} = 'hour', ${hour}, {grain:String} = 'day', ${day((d) => d)}, {grain:String} = 'week', ${day(START_OF_WEEK)}, ` +
   `{grain:String} = 'month', ${day(START_OF_MONTH)}, ${total})`;
 
+/** The step of a day under the parameter grain, which is not hour, in days since 1970. */
+export const STEP_OF_DAY = (of: string): string =>
+  byGrain('NULL', (start) => `toInt64(toInt32(${start(of)}))`, `if(isNull(${of}), NULL, toInt64(toInt32({from:Date32})))`);
+
 /** The step of a bucket under the parameter grain, as a number: seconds or days since 1970. */
 export const STEP_OF_HOUR = byGrain(
   `toUnixTimestamp64Second(${START_OF_HOUR})`,
