@@ -58,7 +58,7 @@ export type FilterName = 'advertiser' | 'campaign';
 
 /**
  * One key figure. In its SQL stand `${database}` for the users' database, and for what it reads (see sources.ts):
- * `${facts}`, `${campaigns}`, `${advertisers}`, `${versions}`, `${events}`, `${as_of}`, `${whole_hours}`.
+ * `${facts}`, `${campaigns}`, `${advertisers}`, `${versions}`, `${events}`, `${as_of}`, `${whole_hours}`, and the sums of short-cuts.ts.
  */
 export interface KpiDefinition {
   /** Name of the key figure; its view is `kpi_<name>`. */

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { PARAMS, type ParamName } from './definition.ts';
 import { KPIS } from './definitions.ts';
 import { kpiDocument, kpiSqlFile, kpiViewsFile } from './documents.ts';
+import { withSources } from './short-cuts.ts';
+import { PRESENT } from './sources.ts';
 
 // Update with `vitest run src/kpi/documents.test.ts -u`, or `npm run docs`.
 describe('files written from the definitions', () => {
@@ -20,7 +22,7 @@ describe('files written from the definitions', () => {
       for (const { name: column } of kpi.columns) expect(kpi.sql).toContain(column);
       expect(kpi.sql).toContain('as_of_lsn');
       for (const param of Object.keys(PARAMS) as ParamName[])
-        expect([name, param, kpi.sql.includes(`{${param}:`)]).toEqual([
+        expect([name, param, withSources(kpi.sql, PRESENT).includes(`{${param}:`)]).toEqual([
           name,
           param,
           (kpi.params as readonly string[]).includes(param),

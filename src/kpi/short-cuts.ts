@@ -69,7 +69,11 @@ function projectedSums(facts: string): Record<string, string> {
       sums(facts, ['day', LOCAL_DAY], `NOT (${IN_UTC}) AND (${DAY_KNOWN})`),
     ),
     step_sums: both(
-      sums(facts, ['step', STEP_OF_DAY(UTC_DAY)], `${byDay} AND (${DAY_NUMBER} BETWEEN ${FROM} AND ${TO} OR isNull(${DAY_NUMBER}))`),
+      sums(
+        facts,
+        ['step', STEP_OF_DAY(UTC_DAY)],
+        `${byDay} AND (${DAY_NUMBER} BETWEEN ${FROM} AND ${TO} OR isNull(${DAY_NUMBER}))`,
+      ),
       sums(facts, ['step', STEP_OF_HOUR], `NOT (${byDay}) AND ${RANGE_OR_NONE}`),
     ),
     hour_facts: facts,

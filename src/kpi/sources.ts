@@ -8,6 +8,8 @@
  *   ${events}      fact, id, campaign_id, created_at, cpc, cpm: one row per event, with its price
  *   ${as_of}       lsn, commit_time, loading: up to where all that holds
  *   ${whole_hours} refuses time zones in which an hour of the rollup belongs to two local hours
+ *
+ * Sums that are read where these would be too many rows: short-cuts.ts.
  */
 
 import { utcHour } from './fragments.ts';
@@ -66,4 +68,3 @@ export function second(instant: string): string {
   const micros = `toUnixTimestamp64Micro(${instant})`;
   return `fromUnixTimestamp64Second(intDiv(${micros} - positiveModulo(${micros}, 1000000), 1000000), 'UTC')`;
 }
-

@@ -37,7 +37,11 @@ const byGrain = (hour: string, day: (start: (day: string) => string) => string, 
 
 /** The step of a day under the parameter grain, which is not hour, in days since 1970. */
 export const STEP_OF_DAY = (of: string): string =>
-  byGrain('NULL', (start) => `toInt64(toInt32(${start(of)}))`, `if(isNull(${of}), NULL, toInt64(toInt32({from:Date32})))`);
+  byGrain(
+    'NULL',
+    (start) => `toInt64(toInt32(${start(of)}))`,
+    `if(isNull(${of}), NULL, toInt64(toInt32({from:Date32})))`,
+  );
 
 /** The step of a bucket under the parameter grain, as a number: seconds or days since 1970. */
 export const STEP_OF_HOUR = byGrain(
