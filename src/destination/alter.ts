@@ -201,7 +201,7 @@ const WIDER: readonly (readonly string[])[] = [
 ];
 
 /** Whether ClickHouse makes the same values of the other type: all but NULLs that must not be. */
-function widens(from: string, to: string): boolean {
+export function widens(from: string, to: string): boolean {
   const [a, b] = [partsOf(from), partsOf(to)];
   if (a.isDictionary !== b.isDictionary) return false;
   if (a.inner === b.inner) return true;

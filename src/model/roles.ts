@@ -55,32 +55,59 @@ const AD_SCHEMA: Record<string, readonly string[]> = {
 /** Tables of the ad schema of which every version is kept. */
 const WITH_HISTORY = new Set(['advertiser', 'campaign']);
 
-/** True when all four tables of the ad schema are there, each with exactly its columns. */
+/** Names that the views over versions give to columns of their own: a column called so would be taken for them. */
+const TAKEN_NAMES = new Set(['version', 'committed_at', 'valid_from', 'valid_to', 'is_current', 'ordinal', 'since']);
+
+/** True when all four tables of the ad schema are there, each with its columns; they may have more. */
 export function isAdSchema(tables: readonly SourceTable[]): boolean {
   return Object.keys(AD_SCHEMA).every((name) => tables.some((table) => table.target === name && isAdTable(table)));
 }
 
-/** True when the table is one of the ad schema, column by column, and mirrored as such tables are. */
+/** True when the table is one of the ad schema, and mirrored as such tables are. */
 export function isAdTable(table: SourceTable): boolean {
-  const expected = table.schema === 'public' ? AD_SCHEMA[table.name] : undefined;
-  if (expected === undefined || hasOtherMirror(table)) return false;
-  const found = table.columns.map((column) => `${column.name} ${column.typeName}`);
-  const isKeyed = table.key.length === 1 && table.key[0] === 0;
-  return isKeyed && found.length === expected.length && expected.every((column, i) => column === found[i]);
+  return isAdName(table) && adFault(table) === null;
+}
+
+/** Names of the columns that the key figures are made from; none for tables that they are not made from. */
+export function adColumns({ name }: Pick<SourceTable, 'name'>): ReadonlySet<string> {
+  return new Set((AD_SCHEMA[name] ?? []).map(nameOf));
+}
+
+/** Why a table that is named as one of the ad schema cannot be one, with what helps; null when it can. */
+export function adFault(table: SourceTable): string | null {
+  const { columns, key } = table;
+  const found = new Set(columns.map((column) => `${column.name} ${column.typeName}`));
+  const missing = (AD_SCHEMA[table.name] ?? []).filter((column) => !found.has(column));
+  const again = `then \`millrace resync ${table.schema}.${table.name}\``;
+  if (missing.length > 0)
+    return `the key figures need “${missing.join('”, “')}”: give the table ${missing.length === 1 ? 'that column' : 'those columns'} again, ${again}`;
+  if (key.length !== 1 || columns[key[0] ?? -1]?.name !== 'id')
+    return `the key figures need “id” as what identifies its rows: make it the key again, ${again}`;
+  const clash = columns.find(({ name }) => WITH_HISTORY.has(table.name) && TAKEN_NAMES.has(name));
+  if (clash !== undefined)
+    return `its column “${clash.name}” is called as one of the views over its versions: rename or exclude it, ${again}`;
+  return hasOtherMirror(table) ? `the rules for it want another mirror than the ad schema has: take them back` : null;
+}
+
+function nameOf(column: string): string {
+  return column.slice(0, column.indexOf(' '));
 }
 
 /**
  * True when the configuration wants another mirror than the one that sql/clickhouse has for a table of the ad schema.
- * Rows may be filtered, and values be made unreadable where they stay text.
+ * Rows may be filtered, and values be made unreadable where they stay text; of its other columns it may say anything.
  */
-function hasOtherMirror({ name, target, columns, key, rule }: SourceTable): boolean {
+function hasOtherMirror(table: SourceTable): boolean {
+  const { name, target, columns, key, rule } = table;
   if (rule === undefined) return false;
   const { orderBy, partitionBy, settings, onDelete } = rule;
-  const isOther = columns.some(({ choice = {}, typeName }, i) => {
+  const own = adColumns(table);
+  const isOther = columns.some(({ name: column, choice = {}, typeName }, i) => {
     const { mask, ...others } = choice;
     const isText = typeName.startsWith('character varying');
     return (
-      Object.keys(others).length > 0 || (mask !== undefined && (mask.kind === 'null' || !isText || key.includes(i)))
+      own.has(column) &&
+      (Object.keys(others).length > 0 || (mask !== undefined && (mask.kind === 'null' || !isText || key.includes(i))))
     );
   });
   const storage = orderBy.length > 0 || partitionBy !== null || Object.keys(settings).length > 0;

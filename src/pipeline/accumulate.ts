@@ -324,7 +324,7 @@ export class Accumulator implements ChangeSink {
     this.#announced.delete(relation.oid);
     this.#past.delete(relation.oid);
     if (reading.kind === 'past') this.#past.set(relation.oid, reading.reading);
-    else if (!reading.isProved) this.#batch.unproved.add(relation.oid);
+    if (!reading.isProved) this.#batch.unproved.add(relation.oid);
     return true;
   }
 

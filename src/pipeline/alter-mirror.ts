@@ -38,6 +38,12 @@ export interface Looks {
 }
 
 /**
+ * - `exact`: the rows that are there have the source's values then
+ * - `reload`: all rows that the source has are read again; the others have NULL, or nothing, in columns that are new
+ */
+export type AlterMode = 'exact' | 'reload';
+
+/**
  * Brings the mirror of a table into line with its columns, if that can be done without reading its rows again.
  *
  * @returns Why it cannot; null when the mirror is in line.
@@ -45,11 +51,11 @@ export interface Looks {
 export async function alterMirror(
   copy: Copy,
   layout: TableLayout,
-  { mirror, state, looks }: { mirror: MirrorShape; state: TableState; looks: Looks },
+  { mirror, state, looks, mode }: { mirror: MirrorShape; state: TableState; looks: Looks; mode: AlterMode },
 ): Promise<string | null> {
   const next = `${alteredPrefix(layout)}${copy.fence.epoch}`;
   const table = `${chIdent(copy.names.internal)}.${chIdent(next)}`;
-  const plan = planMirror(table, layout, mirror, looks);
+  const plan = planMirror(table, layout, mirror, { looks, mode });
   if (plan.kind === 'in line') return null;
   const why = plan.kind === 'rebuild' ? plan.why : await whyNotNow(copy, layout, plan);
   if (why !== null || plan.kind === 'rebuild') return why;
@@ -99,10 +105,15 @@ function alteredPrefix({ table }: Pick<TableLayout, 'table'>): string {
   return `altered_${table.oid}_`;
 }
 
-function planMirror(name: string, layout: TableLayout, mirror: MirrorShape, looks: Looks): Alteration {
+function planMirror(
+  name: string,
+  layout: TableLayout,
+  mirror: MirrorShape,
+  { looks, mode }: { looks: Looks; mode: AlterMode },
+): Alteration {
   const found = identified(mirror, looks.last);
   if (found === null) return { kind: 'rebuild', why: 'it is not known which columns its mirror has' };
-  const plan = planAlteration(name, found, wantedColumns(layout, looks));
+  const plan = planAlteration(name, found, wantedColumns(layout, looks, mode));
   return plan.kind !== 'rebuild' && mirror.sortingKey !== wantedKey(layout.table)
     ? { kind: 'rebuild', why: 'other columns identify its rows' }
     : plan;
@@ -117,7 +128,8 @@ function identified({ columns }: MirrorShape, last: TableShape | undefined): Mir
   return found.some(({ attnum }) => attnum === 0) ? null : found;
 }
 
-function wantedColumns(layout: TableLayout, { last, now }: Looks): WantedColumn[] {
+/** The columns of a table as its mirror is to have them. */
+export function wantedColumns(layout: TableLayout, { last, now }: Looks, mode: AlterMode): WantedColumn[] {
   return layout.table.columns.map((column, i) => {
     const codec = codecAt(layout, i);
     const [was, is] = [last?.columns[column.attnum - 1], now.columns[column.attnum - 1]];
@@ -128,8 +140,8 @@ function wantedColumns(layout: TableLayout, { last, now }: Looks): WantedColumn[
       type: codec.clickhouseType,
       attnum: column.attnum,
       compression: column.choice?.compression ?? codec.compression,
-      initial: isNew && is !== undefined ? initialValue(column, is.missing) : null,
-      keepsValues: was === undefined || is === undefined || isReadAlike(was, is),
+      initial: (isNew && is !== undefined ? initialValue(column, is.missing) : null) ?? (mode === 'reload' ? 'NULL' : null),
+      keepsValues: mode === 'reload' || was === undefined || is === undefined || isReadAlike(was, is),
     };
   });
 }
@@ -156,7 +168,7 @@ function initialValue(column: SourceColumn, missing: string | null): string | nu
 }
 
 /** Why an alteration cannot be made for the rows that are there; null when it can. */
-async function whyNotNow(
+export async function whyNotNow(
   { clickhouse, names }: Copy,
   { table }: TableLayout,
   { rewrites, narrowed }: Extract<Alteration, { kind: 'alter' }>,

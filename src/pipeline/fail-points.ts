@@ -18,6 +18,7 @@ export type FailOccasion =
   | 'stop'
   | 'rebuild'
   | 'alter'
+  | 'alter-ads'
   | 'tables';
 
 /** The places, in the order of the protocol (docs/exactly-once.md): what brings the process there, and what is so then. */
@@ -77,6 +78,9 @@ export const FAIL_POINT_TABLE = {
 
   'mirror-altered': { on: 'alter', means: 'A clone of a mirror has the new columns, nothing leads to it.' },
   'altered-exchanged': { on: 'alter', means: 'It has the place of the mirror, the view reads another clone.' },
+
+  'ad-feed-ended': { on: 'alter-ads', means: 'Nothing is fed from a landing table of the ad schema, nothing is altered.' },
+  'ad-altered': { on: 'alter-ads', means: 'Mirror and history of the ad schema have the new columns, nothing feeds them.' },
 
   'tables-lined-up': { on: 'tables', means: 'States of tables that were renamed, dropped or asked for are stored.' },
   'mirror-moved': { on: 'tables', means: 'The mirror of a table that was renamed has its new name, its views do not.' },

@@ -7,7 +7,7 @@ import type { Checkpoint } from '../destination/checkpoint.ts';
 import { type TableRequest, TableRequestStore } from '../destination/table-requests.ts';
 import type { MirrorShape } from '../destination/mirrors.ts';
 import { newTableState, type TableState } from '../destination/table-state.ts';
-import { isAdName, isAdTable } from '../model/roles.ts';
+import { adFault, isAdName } from '../model/roles.ts';
 import { isKeyless, type SourceTable, tableLabel } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import type { TableLayout } from './layout.ts';
@@ -52,6 +52,8 @@ export function shapeFault(
   { table, codecs }: TableLayout,
   adSchema: boolean,
 ): string | null {
+  const adProblem = adSchema && isAdName(table) ? adFault(table) : null;
+  if (adProblem !== null) return adProblem;
   if (mirror === undefined) return null;
   const found = mirror.columns;
   const added = table.columns.filter(({ name }) => !found.some((column) => column.name === name));
@@ -61,8 +63,7 @@ export function shapeFault(
     found.some((c) => c.name === name && c.type !== codecs[i]?.clickhouseType),
   );
   if (typed !== undefined) return `column “${typed.name}” has another type`;
-  if (mirror.sortingKey !== wantedKey(table)) return 'other columns identify its rows';
-  return adSchema && isAdName(table) && !isAdTable(table) ? 'a column of the ad schema has another type' : null;
+  return mirror.sortingKey === wantedKey(table) ? null : 'other columns identify its rows';
 }
 
 /** The sorting key of a table's mirror: plain names, as {@link MirrorShape} has them. */

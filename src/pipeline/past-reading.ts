@@ -34,13 +34,13 @@ export interface CatalogView {
 
 /**
  * - `as is`: tuples are the mirror's columns, one for one; `isProved` false: unless the catalogue says otherwise by now
- * - `past`: they are read by the reading
+ * - `past`: they are read by the reading; `isProved` as above
  * - `newer`: the catalogue is to be read anew
  * - `unknown`: what is in them cannot be told
  */
 export type RelationReading =
   | { readonly kind: 'as is'; readonly isProved: boolean }
-  | { readonly kind: 'past'; readonly reading: PastReading }
+  | { readonly kind: 'past'; readonly isProved: boolean; readonly reading: PastReading }
   | { readonly kind: 'newer' }
   | { readonly kind: 'unknown'; readonly why: string };
 
@@ -62,11 +62,26 @@ export class Readings {
     if (now === undefined) throw new AppError('INTERNAL', `nobody has looked at ${tableLabel(table)}`);
     const copied = new Set(table.columns.map(({ attnum }) => attnum));
     const isAsNow = isAsSeen(relation, now, copied) && tellsKey(layout, relation);
-    if (!this.#seen.sees(transaction.xid)) return isAsNow ? { kind: 'as is', isProved: false } : { kind: 'newer' };
+    const whole = isAsNow ? null : readWhole(layout, relation, now);
+    const present = (isProved: boolean): RelationReading | null => {
+      if (isAsNow) return { kind: 'as is', isProved };
+      return whole === null ? null : { kind: 'past', isProved, reading: whole };
+    };
+    if (!this.#seen.sees(transaction.xid)) return present(false) ?? { kind: 'newer' };
     const { before, after } = looksAround(shapes, now, transaction);
-    if (isAsNow && before !== null && isSameShape(before, now)) return { kind: 'as is', isProved: true };
+    const asNow = before !== null && isSameShape(before, now) ? present(true) : null;
+    if (asNow !== null) return asNow;
     return readPast(layout, relation, { before, after, now });
   }
+}
+
+/** How present tuples are read that have columns which are not copied: PostgreSQL cannot always hold them back. */
+function readWhole(layout: TableLayout, relation: RelationMessage, now: TableShape): PastReading | null {
+  if (!canReadAgain(layout)) return null;
+  const there = now.columns.filter(({ kind }) => kind === 'there').map(({ attnum }) => attnum);
+  if (!isAsSeen(relation, now, new Set(there))) return null;
+  const targets = there.map((attnum) => layout.table.columns.findIndex((column) => column.attnum === attnum));
+  return tellsKey(layout, relation, targets) ? { targets, missing: [], lost: [] } : null;
 }
 
 /** The last look before a transaction that touched the table, and the first behind it. */
@@ -98,8 +113,7 @@ function readPast(
   const reading = align(relation, { before: looks.before, after: looks.after, copied, unpublished });
   if (reading === null) return { kind: 'unknown', why: 'the columns of its changes cannot be told apart' };
   const isUncertain = table.key.some((i) => !reading.targets.includes(i));
-  const canReadAgain = layout.role.kind === 'plain' && !layout.history && !isKeyless(table);
-  if (isUncertain || (!canReadAgain && reading.lost.length > 0))
+  if (isUncertain || (!canReadAgain(layout) && reading.lost.length > 0))
     return { kind: 'unknown', why: 'columns of its changes cannot be told from each other' };
   if (!tellsKey(layout, relation, reading.targets))
     return { kind: 'unknown', why: 'its rows were identified by other columns' };
@@ -107,7 +121,12 @@ function readPast(
     const text = looks.now.columns[(copied[column]?.attnum ?? 0) - 1]?.missing ?? null;
     return { column, text: text === null ? null : Buffer.from(text) };
   });
-  return { kind: 'past', reading: { targets: reading.targets, missing, lost: reading.lost } };
+  return { kind: 'past', isProved: true, reading: { targets: reading.targets, missing, lost: reading.lost } };
+}
+
+/** Whether a row of which something is not told can be read by its key. */
+function canReadAgain({ table, role, history }: TableLayout): boolean {
+  return role.kind === 'plain' && !history && !isKeyless(table);
 }
 
 /** Whether old tuples tell the columns that identify a row in the copy. */

@@ -9,7 +9,7 @@ import { type MirrorShape, readMirrorShapes } from '../destination/mirrors.ts';
 import { newTableState, type TableState } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
-import { isAdName } from '../model/roles.ts';
+import { adColumns, isAdName } from '../model/roles.ts';
 import {
   decodeShapes,
   encodeShapes,
@@ -18,11 +18,11 @@ import {
   isSameShape,
   type TableShape,
 } from '../model/shape.ts';
-import { onDeleteOf, type SourceTable, tableLabel } from '../model/table.ts';
+import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { FoundShape } from '../source/shapes.ts';
+import { alterAdTable } from './alter-ad-table.ts';
 import { alterMirror } from './alter-mirror.ts';
 import type { Copy } from './copy.ts';
-import { shapeFault } from './known-tables.ts';
 import { isInPlace, type TableLayout } from './layout.ts';
 import { type Look, plainShape, withLook } from './look.ts';
 import { stateToRebuild } from './rebuild.ts';
@@ -50,7 +50,8 @@ export async function reshape(
     const state = states.get(label);
     if (state === undefined) continue;
     const now = shapeIn(look, layout.table);
-    const why = await reasonOf(copy, layout, { state, now, adSchema, mirror: mirrors.get(layout.table.target) });
+    const present = { state, now, adSchema, mirror: mirrors.get(layout.table.target) };
+    const why = await reasonOf(copy, layout, present);
     if (why === null && !(state.building && state.shape === '')) continue;
     const target = { ...layout, state };
     const asked = why === null ? { ...state, fromLsn: lsn } : await stateToRebuild(copy, target, { lsn, why });
@@ -61,6 +62,8 @@ export async function reshape(
     const written = { ...asked, shape };
     await copy.tables.writeTable(written);
     next.set(label, written);
+    // What is stored now makes the rows be read again, whatever dies here.
+    if (!written.building) await alterToReload(copy, layout, present);
   }
   return next;
 
@@ -84,25 +87,35 @@ async function reasonOf(copy: Copy, layout: TableLayout, present: Present): Prom
   const areOthers = last !== undefined && hasOtherTypes(last, now);
   const isOther = last !== undefined && (!isSameShape(last, now) || wasRewritten(last, now) || areOthers);
   if (layout.building) return isOther ? 'its columns have changed' : null;
-  const isOfAds = isInPlace(layout) || (adSchema && isAdName(layout.table));
-  const fault = shapeFault(mirror, layout, adSchema);
-  if (isOfAds || onDeleteOf(layout.table) !== 'mirror') {
-    // What is loaded in place keeps its mirror, whose columns do not fit then: told by makeTables().
-    if (fault !== null) return null;
-  }
-  if (last !== undefined && wasRewritten(last, now)) return 'the source has written its rows anew';
-  if (areOthers) return 'a type that its columns consist of was altered';
-  if (isOfAds) return otherColumn(layout, last);
-  if (mirror === undefined) return null;
-  const why = await alterMirror(copy, layout, { mirror, state, looks: { last, now } });
+  // One that the key figures need and cannot use: told by makeTables().
+  if (adSchema && isAdName(layout.table) && !isInPlace(layout)) return null;
+  const looks = { last, now };
+  // Nothing of it is copied yet.
+  const mode = isInPlace(layout) && state.phase === 'waiting' ? 'reload' : 'exact';
+  if (mode === 'exact' && last !== undefined && wasRewritten(last, now)) return 'the source has written its rows anew';
+  if (mode === 'exact' && areOthers) return 'a type that its columns consist of was altered';
+  const other = isInPlace(layout) && mode === 'exact' ? otherColumn(layout, last) : null;
+  if (other !== null || mirror === undefined) return other;
+  const why = isInPlace(layout)
+    ? await alterAdTable(copy, layout, { looks, mode })
+    : await alterMirror(copy, layout, { mirror, state, looks, mode });
   return why === null ? null : `its columns have changed: ${why}`;
 }
 
-/** The same names and types, and other columns all the same. */
+/** The mirror of a table that is read again in place gets the columns that it is to have, if it can: if not, makeTables() tells. */
+async function alterToReload(copy: Copy, layout: TableLayout, { state, now, mirror }: Present): Promise<void> {
+  const looks = { last: decodeShapes(state.shape).at(-1), now };
+  const mode = 'reload' as const;
+  if (isInPlace(layout)) await alterAdTable(copy, layout, { looks, mode });
+  else if (mirror !== undefined) await alterMirror(copy, layout, { mirror, state, looks, mode });
+}
+
+/** Of the columns that sql/clickhouse knows by name: the same names and types, and other columns all the same. */
 function otherColumn({ table }: TableLayout, last: TableShape | undefined): string | null {
+  const own = adColumns(table);
   const other = table.columns.find(({ attnum, name }) => {
     const before = last?.columns[attnum - 1];
-    return last !== undefined && (before?.kind === 'dropped' || before?.name !== name);
+    return last !== undefined && own.has(name) && (before?.kind === 'dropped' || before?.name !== name);
   });
   return other === undefined ? null : `its column “${other.name}” is another than before`;
 }
