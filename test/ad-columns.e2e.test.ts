@@ -16,7 +16,9 @@ const ROWS = `ALTER TABLE campaign ADD color text; ALTER TABLE impressions ADD d
   INSERT INTO impressions (campaign_id, device) SELECT 1 + i % 6, 'd' || i FROM generate_series(1, 300) i; INSERT INTO clicks (campaign_id) SELECT 1 + i % 6 FROM generate_series(1, 50) i`;
 
 /** Changes of every kind, with what is said of the columns that have come. */
-const changes = (more = ''): string => `BEGIN; UPDATE campaign SET bid = bid + 1, name = name || '+' ${more} WHERE id % 2 = 0;
+const changes = (
+  more = '',
+): string => `BEGIN; UPDATE campaign SET bid = bid + 1, name = name || '+' ${more} WHERE id % 2 = 0;
   UPDATE impressions SET campaign_id = 1 + id % 4 WHERE id % 5 = 0; DELETE FROM impressions WHERE id % 17 = 0;
   INSERT INTO impressions (campaign_id) SELECT 1 + i % 6 FROM generate_series(1, 30) i; INSERT INTO clicks (campaign_id) VALUES (1), (2); UPDATE advertiser SET name = name || '.'; COMMIT`;
 
@@ -73,7 +75,9 @@ test('GIVEN ad tables with more columns WHEN columns come, go and exchange names
   await pg.client.query(changes());
   await expect.poll(equal, { timeout: 30_000, interval: 200 }).toEqual([]);
   expect((await tableState(pg, ch, 'public.campaign')).generation).toBeGreaterThan(generation);
-  await pg.client.query(`TRUNCATE campaign CASCADE; INSERT INTO campaign (id, name, bid, budget, note) VALUES (1, 'again', 1, 1, 1)`);
+  await pg.client.query(
+    `TRUNCATE campaign CASCADE; INSERT INTO campaign (id, name, bid, budget, note) VALUES (1, 'again', 1, 1, 1)`,
+  );
   await expect.poll(equal, { timeout: 30_000, interval: 200 }).toEqual([]);
 });
 
@@ -109,7 +113,9 @@ test('GIVEN ad tables WHEN the process dies at each step of an alteration THEN r
   await pipeline.caughtUp();
   for (const [i, point] of failPointsOn('alter-ads').entries()) {
     await pipeline.end('SIGTERM');
-    await pg.client.query(`ALTER TABLE campaign ADD e${i} ${i === 0 ? 'int' : 'text'} NOT NULL DEFAULT '${i}'; ALTER TABLE campaign DROP ${i === 0 ? 'color' : 'e0'}`);
+    await pg.client.query(
+      `ALTER TABLE campaign ADD e${i} ${i === 0 ? 'int' : 'text'} NOT NULL DEFAULT '${i}'; ALTER TABLE campaign DROP ${i === 0 ? 'color' : 'e0'}`,
+    );
     pipeline.start(point);
     await pipeline.died();
     expect(pipeline.ending, `${point} was met; ${pipeline.output.slice(-500)}`).toBe('SIGKILL');

@@ -84,7 +84,8 @@ async function isFed({ clickhouse, names }: Copy, layout: TableLayout): Promise<
        AND name NOT IN {own:Array(String)} GROUP BY database, table`,
     { params: { ...names, inner, current: `${target}_current`, own: [...OWN_COLUMNS] } },
   );
-  const isWhole = (columns: readonly string[]): boolean => JSON.stringify(columns.toSorted()) === JSON.stringify(wanted);
+  const isWhole = (columns: readonly string[]): boolean =>
+    JSON.stringify(columns.toSorted()) === JSON.stringify(wanted);
   return rows.length === inner.length + 1 && rows.every(({ columns }) => isWhole(columns));
 }
 

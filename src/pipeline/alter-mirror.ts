@@ -140,7 +140,8 @@ export function wantedColumns(layout: TableLayout, { last, now }: Looks, mode: A
       type: codec.clickhouseType,
       attnum: column.attnum,
       compression: column.choice?.compression ?? codec.compression,
-      initial: (isNew && is !== undefined ? initialValue(column, is.missing) : null) ?? (mode === 'reload' ? 'NULL' : null),
+      initial:
+        (isNew && is !== undefined ? initialValue(column, is.missing) : null) ?? (mode === 'reload' ? 'NULL' : null),
       keepsValues: mode === 'reload' || was === undefined || is === undefined || isReadAlike(was, is),
     };
   });

@@ -79,8 +79,14 @@ export const FAIL_POINT_TABLE = {
   'mirror-altered': { on: 'alter', means: 'A clone of a mirror has the new columns, nothing leads to it.' },
   'altered-exchanged': { on: 'alter', means: 'It has the place of the mirror, the view reads another clone.' },
 
-  'ad-feed-ended': { on: 'alter-ads', means: 'Nothing is fed from a landing table of the ad schema, nothing is altered.' },
-  'ad-altered': { on: 'alter-ads', means: 'Mirror and history of the ad schema have the new columns, nothing feeds them.' },
+  'ad-feed-ended': {
+    on: 'alter-ads',
+    means: 'Nothing is fed from a landing table of the ad schema, nothing is altered.',
+  },
+  'ad-altered': {
+    on: 'alter-ads',
+    means: 'Mirror and history of the ad schema have the new columns, nothing feeds them.',
+  },
 
   'tables-lined-up': { on: 'tables', means: 'States of tables that were renamed, dropped or asked for are stored.' },
   'mirror-moved': { on: 'tables', means: 'The mirror of a table that was renamed has its new name, its views do not.' },
