@@ -74,8 +74,8 @@ export async function differencesOf(
 
 /**
  * Waits until the pipeline has seen what the stream does not tell: names, columns, types, new tables; partitions that were
- * attached, detached, dropped or emptied by themselves. It asks for them once a second, so that a position alone does
- * not say so.
+ * attached, detached, dropped or emptied by themselves. It asks for them every few seconds, so that a position alone
+ * does not say so.
  */
 async function catalogueSeen(
   pg: TemporaryPostgres,
