@@ -100,3 +100,27 @@ test('GIVEN a load WHEN partitions are attached, emptied and dropped meanwhile, 
   expect(await pairDifferences(pg, ch, inPublic('events'))).toEqual([]);
   await third.stop();
 });
+
+test('GIVEN a partitioned table WHEN it and a partition get other names while it is loaded THEN it is copied under the new one', async () => {
+  await using pg = await temporaryPostgres();
+  await using ch = await temporaryClickHouse();
+  await using proxy = await openProxy(ch.url);
+  await pg.client.query(EVENTS);
+  const hold = proxy.hold(`%60${ch.database}%60.%60events%60`);
+  await using pipeline = startPipeline(pg, ch, { clickhouseUrl: proxy.url, loadConnections: 1, chunkRows: 100 });
+  await hold.reached();
+  await pg.client.query(
+    `ALTER TABLE events RENAME TO happenings; ALTER TABLE events_1 RENAME TO first_days; UPDATE happenings SET day = 21 WHERE day = 11;
+     DELETE FROM happenings WHERE id % 7 = 0; INSERT INTO happenings VALUES (1000, 3)`,
+  );
+  hold.release();
+  await waitFor(() => pipeline.progress()?.tables.some(({ table }) => table === 'public.happenings') === true, {
+    what: 'the new name to be followed',
+  });
+  await pipeline.caughtUp();
+  expect(await pairDifferences(pg, ch, inPublic('happenings'))).toEqual([]);
+  await pg.client.query('UPDATE happenings SET amount = 5 WHERE day = 3');
+  await pipeline.caughtUp();
+  expect(await pairDifferences(pg, ch, inPublic('happenings'))).toEqual([]);
+  await pipeline.stop();
+});
