@@ -47,11 +47,15 @@ test('GIVEN a publication of another role WHEN a table comes that it lacks THEN 
   url.username = role;
   url.password = password;
   const phaseOf = async (): Promise<{ phase: string; reason: string } | undefined> =>
-    (await new TableStateStore(ch.client, { database: ch.database, internal: ch.internal }, pg.database).readTables()).get('public.extra');
+    (
+      await new TableStateStore(ch.client, { database: ch.database, internal: ch.internal }, pg.database).readTables()
+    ).get('public.extra');
   try {
     await using pipeline = startPipeline(pg, ch, { postgresUrl: url.toString(), catalogPollMs: 100 });
     await pipeline.caughtUp();
-    await pg.client.query(`CREATE TABLE extra (id int PRIMARY KEY); GRANT SELECT ON extra TO ${pgIdent(role)}; INSERT INTO extra VALUES (1)`);
+    await pg.client.query(
+      `CREATE TABLE extra (id int PRIMARY KEY); GRANT SELECT ON extra TO ${pgIdent(role)}; INSERT INTO extra VALUES (1)`,
+    );
     await waitFor(async () => (await phaseOf())?.phase === 'quarantined', { what: 'the table to be quarantined' });
     const sql = 'ALTER PUBLICATION "millrace" ADD TABLE "public"."extra"';
     expect((await phaseOf())?.reason).toContain(`${sql}, then`);
@@ -63,7 +67,10 @@ test('GIVEN a publication of another role WHEN a table comes that it lacks THEN 
     await waitFor(async () => (await phaseOf())?.phase === 'live', { what: 'the table to be live' });
     await pg.client.query('INSERT INTO extra VALUES (2)');
     await pipeline.caughtUp();
-    expect(await ch.client.rows(`SELECT id FROM ${ch.database}.extra_current ORDER BY id`)).toEqual([{ id: 1 }, { id: 2 }]);
+    expect(await ch.client.rows(`SELECT id FROM ${ch.database}.extra_current ORDER BY id`)).toEqual([
+      { id: 1 },
+      { id: 2 },
+    ]);
     await pipeline.stop();
   } finally {
     await pg.client.query(`DROP OWNED BY ${pgIdent(role)}; DROP ROLE ${pgIdent(role)}`);

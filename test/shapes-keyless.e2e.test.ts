@@ -127,27 +127,3 @@ test('GIVEN a table without a key that is built anew beside WHEN rows come befor
   await copy.pipeline.caughtUp();
   await copy.expectEqual('built anew');
 });
-
-test('GIVEN a table without a key WHEN it gets another name while it is loaded THEN it is copied under that, each row as often as in the source', async () => {
-  await using pg = await temporaryPostgres();
-  await using ch = await temporaryClickHouse();
-  await using proxy = await openProxy(pg.url);
-  await pg.client.query(TABLES);
-  // While it is read it is locked: a new name can come only before that.
-  const hold = proxy.hold('FROM ONLY "public"."tally"');
-  await using pipeline = startPipeline(pg, ch, { postgresUrl: proxy.url, loadConnections: 1 });
-  await hold.reached();
-  await pg.client.query(
-    `ALTER TABLE tally RENAME TO score; INSERT INTO score VALUES (77, 'late', NULL), (77, 'late', NULL); DELETE FROM score WHERE n = 2`,
-  );
-  hold.release();
-  await waitFor(() => pipeline.progress()?.tables.some(({ table }) => table === 'public.score') === true, {
-    what: 'the new name to be followed',
-  });
-  await pipeline.caughtUp();
-  for (const name of ['audit', 'score', 'later']) expect(await pairDifferences(pg, ch, inPublic(name))).toEqual([]);
-  await pg.client.query(`UPDATE score SET note = 'x' WHERE n = 77`);
-  await pipeline.caughtUp();
-  expect(await pairDifferences(pg, ch, inPublic('score'))).toEqual([]);
-  await pipeline.stop();
-});
