@@ -85,10 +85,13 @@ describe('configuration', () => {
       MILLRACE_POSTGRES_URL: 'postgres://me:hunter2@127.0.0.1:1/x',
       MILLRACE_CLICKHOUSE_URL: 'http://me:hunter2@127.0.0.1:1',
     };
-    const { stdout, stderr, exitCode } = await millrace(['status', '--log-level', 'debug'], { env });
-    expect(exitCode).toBe(2);
-    expect(stderr).toMatch(/^error POSTGRES_UNREACHABLE: /);
-    expect(stdout + stderr).not.toContain('hunter2');
+    const verified = await millrace(['verify', '--log-level', 'debug'], { env });
+    expect(verified.exitCode).toBe(2);
+    expect(verified.stderr).toMatch(/^error POSTGRES_UNREACHABLE: /);
+    const status = await millrace(['status', '--log-level', 'debug'], { env });
+    expect(status.exitCode).toBe(2);
+    expect(status.stdout).toMatch(/^PostgreSQL {2}unreachable: .*^ClickHouse {2}unreachable: /ms);
+    expect(verified.stdout + verified.stderr + status.stdout + status.stderr).not.toContain('hunter2');
   });
 });
 

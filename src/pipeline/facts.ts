@@ -5,7 +5,7 @@ import { ticketOf } from '../destination/fence.ts';
 import { tableNames } from '../destination/ddl.ts';
 import { findMirrors } from '../destination/mirrors.ts';
 import type { TableState } from '../destination/table-state.ts';
-import type { Lsn } from '../model/lsn.ts';
+import { type Lsn, maxLsn } from '../model/lsn.ts';
 import { tableLabel } from '../model/table.ts';
 import { type Journal } from '../source/journal.ts';
 import { identifySource } from '../source/identity.ts';
@@ -35,7 +35,8 @@ export async function gatherSource(
 
 /** The same behind the fence: until it stood, an earlier writer could apply what had just been committed. */
 export async function atEndOfLog(client: pg.Client, side: SourceSide): Promise<SourceSide> {
-  return { ...side, source: { ...side.source, reachableLsn: await currentLsn(client) } };
+  const lsn = await currentLsn(client);
+  return { ...side, source: { ...side.source, reachableLsn: lsn, endLsn: maxLsn(side.source.endLsn, lsn) } };
 }
 
 /** What the journal tells the decision. */
