@@ -124,3 +124,23 @@ test('GIVEN ad tables WHEN the process dies at each step of an alteration THEN r
     expect(await differences(pg, ch), point).toEqual([]);
   }
 });
+
+test('GIVEN events with more columns and a history of them WHEN they are truncated THEN every version has ended', async () => {
+  await using pg = await temporaryAdSource();
+  await using ch = await temporaryClickHouse();
+  await pg.client.query(
+    `ALTER TABLE clicks ADD note text DEFAULT 'n'; INSERT INTO campaign (id, name, bid, budget) VALUES (1, 'c', 1, 1);
+     INSERT INTO clicks (campaign_id) SELECT 1 FROM generate_series(1, 20)`,
+  );
+  await using pipeline = startPipeline(pg, ch, { eventHistory: 'on' });
+  await pipeline.caughtUp();
+  await pg.client.query(`TRUNCATE clicks; INSERT INTO clicks (campaign_id, note) VALUES (1, 'again')`);
+  await pipeline.caughtUp();
+  const ends = await ch.client.rows<{ deleted: number; n: string }>(
+    `SELECT _deleted AS deleted, count() AS n FROM ${ch.database}.clicks_history FINAL GROUP BY deleted ORDER BY deleted`,
+  );
+  expect(ends.map(({ deleted, n }) => [deleted, Number(n)])).toEqual([
+    [0, 21],
+    [1, 20],
+  ]);
+});

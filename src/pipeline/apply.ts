@@ -23,7 +23,7 @@ import type { Copy } from './copy.ts';
 import type { Batch, TruncateWork } from './batch.ts';
 import { bucketsOf, hourOf } from './dirty.ts';
 import { failPoint, failPointOnTheWay } from './fail-points.ts';
-import { type TableLayout, layoutNames } from './layout.ts';
+import { historyColumns, type TableLayout, layoutNames } from './layout.ts';
 import type { Key } from './row-key.ts';
 import type { FetchedRows, TableBatch } from './table-batch.ts';
 
@@ -309,7 +309,7 @@ export class Applier {
     await this.#events.beforeTruncate(work);
     for (const layout of work.tables) {
       if (layout.history) {
-        await this.#retry(() => this.#endHistory(layout.table.target, work));
+        await this.#retry(() => this.#endHistory(layout, work));
         failPoint('history-ended');
       }
       const isSoft = onDeleteOf(layout.table) === 'soft';
@@ -356,12 +356,15 @@ export class Applier {
    * Every live row of the mirror ends in the history at the TRUNCATE. May be repeated. The rows are chosen in a query
    * of their own: beside REPLACE a condition would mean the replaced values.
    */
-  async #endHistory(target: string, work: TruncateWork): Promise<void> {
+  async #endHistory(layout: TableLayout, work: TruncateWork): Promise<void> {
+    const { target } = layout.table;
+    const columns = historyColumns(layout).map(chIdent).join(', ');
     const database = chIdent(this.#copy.names.database);
     const history = `${database}.${chIdent(`${target}_history`)}`;
     await this.#copy.clickhouse.command(
-      `INSERT INTO ${history} SELECT * REPLACE({lsn:UInt64} AS _version, 1 AS _deleted), fromUnixTimestamp64Micro({us:Int64}, 'UTC')
-       FROM (SELECT * FROM ${database}.${chIdent(target)} FINAL WHERE _deleted = 0 AND _version <= {lsn:UInt64})`,
+      `INSERT INTO ${history} (${columns}, _version, _deleted, _committed_at)
+       SELECT ${columns}, {lsn:UInt64}, 1, fromUnixTimestamp64Micro({us:Int64}, 'UTC')
+       FROM ${database}.${chIdent(target)} FINAL WHERE _deleted = 0 AND _version <= {lsn:UInt64}`,
       {
         params: { lsn: String(work.lsn), us: String(work.commitTimeUs) },
         settings: this.#copy.fence.settings('history'),

@@ -7,7 +7,7 @@ import type { TableState } from '../destination/table-state.ts';
 import { chIdent } from '../model/quote.ts';
 import { isKeyless, onDeleteOf } from '../model/table.ts';
 import type { Copy } from './copy.ts';
-import { type TableLayout, layoutNames } from './layout.ts';
+import { historyColumns, type TableLayout, layoutNames } from './layout.ts';
 
 /** Ends the ghosts of a table that is consistent now; nothing to do after a first load. */
 export async function endGhosts(
@@ -35,7 +35,11 @@ export async function endGhosts(
   // The history first: once the mirror has the tombstones, nothing tells any more which rows they were for.
   if (layout.history) {
     const history = `${chIdent(copy.names.database)}.${chIdent(`${layout.table.target}_history`)}`;
-    await insert(`INSERT INTO ${history} ${ended}, fromUnixTimestamp64Micro({us:Int64}, 'UTC') FROM ${ghosts}`);
+    const columns = historyColumns(layout).map(chIdent).join(', ');
+    await insert(
+      `INSERT INTO ${history} (${columns}, _version, _deleted, _committed_at)
+       SELECT ${columns}, {base:UInt64}, 1, fromUnixTimestamp64Micro({us:Int64}, 'UTC') FROM ${ghosts}`,
+    );
   }
   await insert(`INSERT INTO ${mirror} ${ended} FROM ${ghosts}`);
 }

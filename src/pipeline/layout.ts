@@ -3,7 +3,7 @@ import type { Codec, ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
 import { type Names, type TableNames, tableNames } from '../destination/ddl.ts';
 import { AppError } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
-import type { Role } from '../model/roles.ts';
+import { adColumns, type Role } from '../model/roles.ts';
 import type { SourceTable } from '../model/table.ts';
 
 /** Everything fixed about a table while it is streamed. */
@@ -29,6 +29,11 @@ export function layoutNames(names: Names, { table, building }: TableLayout): Tab
 /** True for tables that are loaded again in place, as their rows feed history and rollup: never beside and exchanged. */
 export function isInPlace({ role, history }: Pick<TableLayout, 'role' | 'history'>): boolean {
   return role.kind !== 'plain' || history;
+}
+
+/** Columns of the source that a table's history has: of events those that key figures are made from, of others all. */
+export function historyColumns({ table, role }: Pick<TableLayout, 'table' | 'role'>): string[] {
+  return role.kind === 'events' ? [...adColumns(table)] : table.columns.map(({ name }) => name);
 }
 
 /** Opens a column for each of a table's. @param policies One per column: what they do with values that do not fit. */
