@@ -100,6 +100,8 @@ function kindText(kind: Kind): string {
       return 'size';
     case 'patterns':
       return 'patterns';
+    case 'list':
+      return `list, for example \`${kind.example}\``;
     case 'choice':
       return kind.choices.map((choice) => `\`${choice}\``).join(', ');
     case 'secret':

@@ -34,6 +34,8 @@ function schemaOf(kind: Kind): object {
       return {
         anyOf: [{ type: 'array', items: { type: 'string', pattern: TABLE_PATTERN.source } }, { type: 'string' }],
       };
+    case 'list':
+      return { anyOf: [{ type: 'array', items: { type: 'string', pattern: kind.pattern } }, { type: 'string' }] };
     case 'choice':
       return { enum: [...kind.choices] };
     case 'secret':

@@ -23,6 +23,8 @@ export type Kind =
   | { readonly type: 'bytes'; readonly min: number; readonly max: number }
   /** Table patterns `schema.table`, where `*` stands for any characters; comma-separated outside the file. */
   | { readonly type: 'patterns' }
+  /** Texts of one form; comma-separated outside the file. */
+  | { readonly type: 'list'; readonly pattern: string; readonly example: string }
   | { readonly type: 'choice'; readonly choices: readonly string[] }
   /** Some text that is never printed. */
   | { readonly type: 'secret'; readonly minLength: number };
@@ -177,6 +179,16 @@ export const OPTIONS = {
     default: 'lifetime',
     text: 'What a budget is for: the whole life of a campaign (lifetime) or each local day (daily).',
   },
+  pricingRules: {
+    group: 'Key figures',
+    kind: {
+      type: 'list',
+      pattern: '^(campaign|advertiser):-?\\d{1,10}=(cpc|cpm|lifetime|daily|(cpc|cpm)\\+(lifetime|daily))$',
+      example: 'advertiser:7=cpm',
+    },
+    default: [],
+    text: 'Exceptions from both for single campaigns, or all of an advertiser: `advertiser:7=cpm`, `campaign:12=daily`, `campaign:3=cpc+lifetime`. Written to the table pricing_rules when a pipeline starts; what is taken from the list is taken back there.',
+  },
   alertInterval: {
     group: 'Alerts',
     kind: { type: 'integer', min: 0, max: 86_400 },
@@ -319,7 +331,7 @@ type Given<K> = K extends { choices: readonly (infer Choice)[] }
   ? Choice
   : K extends { type: 'integer' | 'bytes' }
     ? number
-    : K extends { type: 'patterns' }
+    : K extends { type: 'patterns' | 'list' }
       ? readonly string[]
       : string;
 

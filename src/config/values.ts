@@ -36,6 +36,8 @@ function schemaOf(kind: Kind): z.ZodType {
       return bytes(kind.min, kind.max);
     case 'patterns':
       return patterns();
+    case 'list':
+      return list(new RegExp(kind.pattern), kind.example);
     case 'choice':
       return z.enum(kind.choices, `expected one of ${kind.choices.join(', ')}`);
     case 'secret':
@@ -90,12 +92,16 @@ function bytes(min: number, max: number): z.ZodType<number> {
 }
 
 function patterns(): z.ZodType<string[]> {
-  const problem = 'expected patterns such as public.* (a list, or separated by commas)';
+  return list(TABLE_PATTERN, 'public.*', 'patterns');
+}
+
+function list(pattern: RegExp, example: string, what = 'texts'): z.ZodType<string[]> {
+  const problem = `expected ${what} such as ${example} (a list, or separated by commas)`;
   const text = z.string().transform((list) =>
     list
       .split(',')
       .map((item) => item.trim())
       .filter((item) => item !== ''),
   );
-  return z.union([z.array(z.string()), text], problem).pipe(z.array(z.string().regex(TABLE_PATTERN, problem)));
+  return z.union([z.array(z.string()), text], problem).pipe(z.array(z.string().regex(pattern, problem)));
 }

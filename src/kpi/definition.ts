@@ -84,8 +84,8 @@ export interface KpiDefinition {
   readonly maxDays: number | null;
   /** The finest limits of local time that its figures are cut at: they may lie inside an hour of UTC. */
   readonly cuts: 'none' | 'day' | 'hour';
-  /** Where its figures come from; `events`: not for a page that is read often. */
-  readonly source: 'rollup' | 'events' | 'state';
+  /** Where its figures come from; `events`: not for a page that is read often; `copy`: it is about the copy itself, now. */
+  readonly source: 'rollup' | 'events' | 'state' | 'copy';
   /** Columns of the report, in order. */
   readonly columns: readonly KpiColumn[];
   /** Body of the view, with parameters in braces. */

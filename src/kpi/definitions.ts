@@ -7,6 +7,7 @@ import { CTR_KPI } from './ctr.ts';
 import type { KpiDefinition } from './definition.ts';
 import { DAILY_KPI, HOURLY_KPI } from './delivery.ts';
 import { CAP_OUT_KPI, TIME_TO_CLICK_KPI } from './events.ts';
+import { FRESHNESS_KPI } from './freshness.ts';
 import { HEALTH_KPI, QUALITY_KPI, ZERO_DELIVERY_KPI } from './health.ts';
 import { CAMPAIGN_DAYS_KPI, HEATMAP_KPI, SHARE_KPI } from './patterns.ts';
 import { RANKING_KPI } from './ranking.ts';
@@ -36,6 +37,7 @@ export const KPIS = {
   changes: CHANGES_KPI,
   quality: QUALITY_KPI,
   time_to_click: TIME_TO_CLICK_KPI,
+  freshness: FRESHNESS_KPI,
 } as const satisfies Record<string, KpiDefinition>;
 
 /** A key figure's name. */

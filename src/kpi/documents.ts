@@ -5,6 +5,7 @@ import { type KpiDefinition, PARAMS } from './definition.ts';
 import { PRESENT } from './sources.ts';
 import { withSources } from './short-cuts.ts';
 import { reportBody, reportStatement, viewStatement } from './statement.ts';
+import { TABLE_FRESHNESS } from './freshness.ts';
 
 /** Who a campaign or advertiser is, also after it was deleted: one row per id. */
 const DIRECTORIES = `-- Campaigns and advertisers by id: those that exist as they stand, deleted ones as they were last.
@@ -51,7 +52,10 @@ FROM
         UNION ALL
         SELECT 'clicks', id, campaign_id, created_at FROM \${database}.clicks FINAL WHERE _deleted = 0
     )
-);`;
+);
+
+-- How far each table is, and when the copy was last known to lack nothing.
+${TABLE_FRESHNESS};`;
 
 const NOT_COMPUTABLE: readonly (readonly [string, string])[] = [
   ['reach, frequency, unique CTR', 'there is no user or device'],
@@ -117,10 +121,11 @@ Each figure has one definition, from which come its view in ClickHouse, \`millra
 - NULL has a place of its own, “(none)”: never campaign 0, never 1970.
 - More clicks than impressions are shown and flagged, never clipped.
 - Facts are summed before anything is joined: budgets are never multiplied.
-- What is “now” is a parameter, by default the commit time of the applied position, never the clock of a server: the same question at the same position has the same answer. “Today so far” is its hours that are over.
+- What is “now” is a parameter, by default the commit time of the applied position, never the clock of a server (but for \`freshness\`, which is about the clock): the same question at the same position has the same answer. “Today so far” is its hours that are over.
 - Every row says up to where it holds: \`as_of_lsn\` (position in the source’s log), \`as_of_commit_time\`, and \`loading\` while a table is not complete yet.
 - All are read from the rollup \`campaign_hourly\` or its projections (by campaign and UTC day, by hour), which are kept equal to the events; only \`cap_out\` and \`time_to_click\` read the events themselves.
 - A campaign or advertiser may have rules of its own for what a bid pays for and what a budget is for: table \`pricing_rules\`.
+import { TABLE_FRESHNESS } from './freshness.ts';
 
 ## As of the past
 
@@ -162,6 +167,7 @@ ${kpi.description}
 - Parameters: ${kpi.params.map((name) => `\`${name}\``).join(', ')}
 - NULL: ${kpi.nullRule}
 ${kpi.caveats.map((caveat) => `- ${caveat}`).join('\n')}
+- Example: [on sixteen rows](kpi-examples.md#${kpi.name})
 - View: \`${kpi.view}\`; SQL: [sql/kpi/${kpi.name}.sql](../sql/kpi/${kpi.name}.sql)${kpi.maxDays === null ? '' : `; at most ${kpi.maxDays} days at once`}
 
 | Column | Label | Unit | Meaning |

@@ -5,7 +5,7 @@
 import { campaignDirectory } from './directory.ts';
 import { utcHour } from './fragments.ts';
 import type { Past } from './past.ts';
-import { isCut, second, type Sources } from './sources.ts';
+import { isCut, PRESENT, second, type Sources } from './sources.ts';
 
 /**
  * The sources at a moment.
@@ -28,6 +28,7 @@ export function pastSources(past: Past, cuts: 'none' | 'day' | 'hour'): Sources 
     FROM (${lastKnown(of('advertiser_history'), 'id, name', 'deleted')}))`,
     versions: versionsOf(of('campaign_history')),
     events,
+    freshness: PRESENT.freshness,
     as_of: `(SELECT '${past.lsn}' AS lsn, toNullable(toDateTime64('${past.commit_time}', 6, 'UTC')) AS commit_time, false AS loading)`,
     whole_hours: 'true',
   };

@@ -122,8 +122,10 @@ async function plan(
   const kpi = definitionOf(name);
   checkRequest(kpi, request);
   const past = request.asOf === undefined ? null : await resolvePast(clickhouse, names, request.asOf);
+  if (past !== null && kpi.source === 'copy') throw new AppError('USAGE', `“${kpi.name}” is about this moment: it has no past`);
   const at = past ?? (await readAsOf(clickhouse, names));
-  const values = { ...valuesOf(request, at.commit_time), past };
+  const now = kpi.source === 'copy' ? new Date().toISOString().slice(0, -1).replace('T', ' ') : at.commit_time;
+  const values = { ...valuesOf(request, now), past };
   const hasRange = kpi.params.includes('from');
   const range = hasRange ? await rangeOf(clickhouse, names, kpi, { ...request, ...values }) : null;
   const isAnswerable = hasRange ? range !== null : !kpi.params.includes('now') || values.now !== null;
@@ -148,12 +150,12 @@ interface Values {
   readonly past: Past | null;
 }
 
-function valuesOf(request: KpiRequest, commitTime: string | null): Omit<Values, 'past'> {
+function valuesOf(request: KpiRequest, now: string | null): Omit<Values, 'past'> {
   const narrowed =
     request.campaign !== undefined ? 'campaign' : request.advertiser !== undefined ? 'advertiser' : 'platform';
   return {
     timezone: request.timezone ?? 'UTC',
-    now: request.now ?? commitTime,
+    now: request.now ?? now,
     grain: request.grain ?? 'day',
     by: request.by ?? narrowed,
     budgetKind: request.budgetKind ?? 'lifetime',

@@ -6,6 +6,7 @@
  *   ${advertisers} one row per advertiser: advertiser_directory
  *   ${versions}    every version of every campaign: campaign_versions
  *   ${events}      fact, id, campaign_id, created_at, cpc, cpm: one row per event, with its price
+ *   ${freshness}   one row per table of the copy: table_freshness
  *   ${as_of}       lsn, commit_time, loading: up to where all that holds
  *   ${whole_hours} refuses time zones in which an hour of the rollup belongs to two local hours
  *
@@ -21,6 +22,7 @@ export interface Sources {
   readonly advertisers: string;
   readonly versions: string;
   readonly events: string;
+  readonly freshness: string;
   readonly as_of: string;
   readonly whole_hours: string;
 }
@@ -35,6 +37,7 @@ export const PRESENT: Sources = {
   advertisers: '${database}.advertiser_directory',
   versions: '${database}.campaign_versions',
   events: '${database}.campaign_events',
+  freshness: '${database}.table_freshness',
   as_of: '${database}.as_of',
   whole_hours: `throwIf((toMinute(${LOCAL_HOUR}) != 0 OR toSecond(${LOCAL_HOUR}) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0`,
 };

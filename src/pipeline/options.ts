@@ -16,6 +16,7 @@ export interface PipelineOptions extends Pick<
   | 'maskSalt'
   | 'unfitPolicy'
   | 'eventHistory'
+  | 'pricingRules'
   | 'loadConnections'
   | 'chunkRows'
   | 'chunkBytes'

@@ -40,6 +40,7 @@ import { lineUp } from './line-up.ts';
 import { type Look, lookAtSource, withPublication } from './look.ts';
 import { NOTHING_YET, type PipelineOptions } from './options.ts';
 import { bringPartitionsIntoLine } from './partitions.ts';
+import { bringPricingRules } from './pricing-rules.ts';
 import { publish } from './publish.ts';
 import { decide, type Decision } from './recovery.ts';
 import { endBuild, settleBuild } from './rebuild.ts';
@@ -145,6 +146,7 @@ export async function prepareOn(
   await finishAlterations(copy, laidOut, states);
   const layouts = await bringEventHistory(copy, laidOut, { ...known, ...options });
   await makeTables(copy, layouts, { adSchema, look: seen, checkpoint: known.checkpoint });
+  if (adSchema) await bringPricingRules(copy, options.pricingRules);
   failPoint('tables-made');
   await publish(client, copy, { publication, tables, log });
   const look = await withPublication(seen, client, publication);

@@ -38,6 +38,7 @@ export function pipelineOptions(
     maskSalt: null,
     unfitPolicy: 'fail',
     eventHistory: 'off',
+    pricingRules: [],
     loadConnections: 2,
     chunkRows: 1_000_000,
     chunkBytes: 16 << 20,
