@@ -14,9 +14,33 @@ const ADVERTISERS = [
   { id: 2, name: 'Bolt' },
 ];
 const CAMPAIGNS = [
-  { id: 1, name: 'Shoes', advertiser_id: 1, bid: '1.00', budget: '10.00', start_date: '2026-03-01', end_date: '2026-03-10' },
-  { id: 2, name: 'Hats', advertiser_id: 1, bid: '0.50', budget: '1.00', start_date: '2026-03-02', end_date: '2026-03-05' },
-  { id: 3, name: 'Idle', advertiser_id: 2, bid: '3.00', budget: '30.00', start_date: '2026-03-01', end_date: '2026-03-31' },
+  {
+    id: 1,
+    name: 'Shoes',
+    advertiser_id: 1,
+    bid: '1.00',
+    budget: '10.00',
+    start_date: '2026-03-01',
+    end_date: '2026-03-10',
+  },
+  {
+    id: 2,
+    name: 'Hats',
+    advertiser_id: 1,
+    bid: '0.50',
+    budget: '1.00',
+    start_date: '2026-03-02',
+    end_date: '2026-03-05',
+  },
+  {
+    id: 3,
+    name: 'Idle',
+    advertiser_id: 2,
+    bid: '3.00',
+    budget: '30.00',
+    start_date: '2026-03-01',
+    end_date: '2026-03-31',
+  },
 ];
 const CHANGED = { ...CAMPAIGNS[0], bid: '2.00', _version: 100, _committed_at: '2026-03-03 00:00:00' };
 
@@ -99,7 +123,18 @@ impressions, five clicks, and one change of a bid: “Shoes” paid 1.00 until 3
 
 ${tableOf('advertiser', ADVERTISERS)}
 
-${tableOf('campaign', [CHANGED, ...CAMPAIGNS.slice(1)].map(({ id, name, advertiser_id, bid, budget, start_date, end_date }) => ({ id: id ?? null, name: name ?? null, advertiser_id: advertiser_id ?? null, bid, budget: budget ?? null, start_date: start_date ?? null, end_date: end_date ?? null })))}
+${tableOf(
+  'campaign',
+  [CHANGED, ...CAMPAIGNS.slice(1)].map(({ id, name, advertiser_id, bid, budget, start_date, end_date }) => ({
+    id: id ?? null,
+    name: name ?? null,
+    advertiser_id: advertiser_id ?? null,
+    bid,
+    budget: budget ?? null,
+    start_date: start_date ?? null,
+    end_date: end_date ?? null,
+  })),
+)}
 
 ${tableOf('impressions', IMPRESSIONS)}
 

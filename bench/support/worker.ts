@@ -66,7 +66,7 @@ async function pipeline(job: PipelineJob): Promise<void> {
     maskSalt: null,
     unfitPolicy: 'fail',
     eventHistory: 'off',
-      pricingRules: [],
+    pricingRules: [],
     loadConnections: OPTIONS.loadConnections.default,
     chunkRows: OPTIONS.chunkRows.default,
     chunkBytes: OPTIONS.chunkBytes.default,

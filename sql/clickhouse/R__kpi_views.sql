@@ -58,6 +58,23 @@ FROM
     )
 );
 
+-- How far each table is, and when the copy was last known to lack nothing.
+CREATE OR REPLACE VIEW ${database}.table_freshness AS
+SELECT t.table_name AS table_name, t.phase AS phase, c.commit_time AS commit_time, h.current_at AS current_at, h.heard_at AS heard_at, h.newest_lag AS lag_bytes
+FROM
+(
+    SELECT pipeline, table AS table_name, toString(phase) AS phase FROM ${internal}.tables FINAL
+    UNION ALL
+    SELECT pipeline, '(all)', if((SELECT countIf(phase NOT IN ('live', 'paused', 'excluded', 'dropped')) FROM ${internal}.tables FINAL) = 0, 'live', 'not complete')
+    FROM ${internal}.checkpoint FINAL
+) AS t
+LEFT JOIN (SELECT pipeline, nullIf(applied_commit_time, toDateTime64(0, 6, 'UTC')) AS commit_time FROM ${internal}.checkpoint FINAL) AS c ON t.pipeline = c.pipeline
+LEFT JOIN
+(
+    SELECT pipeline, maxOrNullIf(at, lag_bytes = 0 AND phase = 'streaming') AS current_at, toNullable(max(at)) AS heard_at, toNullable(argMax(lag_bytes, at)) AS newest_lag
+    FROM ${internal}.heartbeat WHERE holds_slot GROUP BY pipeline
+) AS h ON t.pipeline = h.pipeline;
+
 -- CTR by campaign: How many of the impressions of each campaign were clicked, and how sure that is.
 CREATE OR REPLACE VIEW ${database}.kpi_ctr AS
 WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
@@ -1098,3 +1115,17 @@ FROM
 ) AS f
 LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
 LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id;
+
+-- Freshness: How old the copy is, as a whole and by table: by time, and by bytes of the source’s log.
+CREATE OR REPLACE VIEW ${database}.kpi_freshness AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
+SELECT
+    f.table_name AS table_name,
+    f.phase AS phase,
+    f.commit_time AS commit_time,
+    if(f.current_at > f.commit_time, toDateTime64(f.current_at, 6, 'UTC'), f.commit_time) AS equal_at,
+    greatest(0., dateDiff('millisecond', equal_at, {now:DateTime64(6, 'UTC')}) / 1000) AS age_seconds,
+    f.lag_bytes AS lag_bytes,
+    greatest(0., dateDiff('millisecond', f.heard_at, {now:DateTime64(6, 'UTC')}) / 1000) AS silent_seconds,
+    at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
+FROM ${database}.table_freshness AS f;

@@ -6,8 +6,18 @@ const NOW = "{now:DateTime64(6, 'UTC')}";
 
 const COLUMNS = [
   column('table_name', 'Table', 'text', '“(all)”: the copy as a whole'),
-  column('phase', 'Phase', 'text', 'live: it equals the source at the applied position; see `millrace status` for the others'),
-  column('commit_time', 'Last commit', 'time', 'commit time of the last transaction applied, by the clock of the source'),
+  column(
+    'phase',
+    'Phase',
+    'text',
+    'live: it equals the source at the applied position; see `millrace status` for the others',
+  ),
+  column(
+    'commit_time',
+    'Last commit',
+    'time',
+    'commit time of the last transaction applied, by the clock of the source',
+  ),
   column(
     'equal_at',
     'Equal at',
@@ -16,12 +26,17 @@ const COLUMNS = [
   ),
   column('age_seconds', 'Age, s', 'number', 'from then until now'),
   column('lag_bytes', 'Lag, bytes', 'count', 'of the source’s log that were not applied at the last look'),
-  column('silent_seconds', 'Silent, s', 'number', 'since the pipeline last told of itself: it does about once a second'),
+  column(
+    'silent_seconds',
+    'Silent, s',
+    'number',
+    'since the pipeline last told of itself: it does about once a second',
+  ),
 ];
 
 /** Tables and what is known of the pipeline that follows them. */
 export const TABLE_FRESHNESS = `CREATE OR REPLACE VIEW \${database}.table_freshness AS
-SELECT t.table_name AS table_name, t.phase AS phase, c.commit_time AS commit_time, h.current_at AS current_at, h.heard_at AS heard_at, h.lag_bytes AS lag_bytes
+SELECT t.table_name AS table_name, t.phase AS phase, c.commit_time AS commit_time, h.current_at AS current_at, h.heard_at AS heard_at, h.newest_lag AS lag_bytes
 FROM
 (
     SELECT pipeline, table AS table_name, toString(phase) AS phase FROM \${internal}.tables FINAL
@@ -32,7 +47,7 @@ FROM
 LEFT JOIN (SELECT pipeline, nullIf(applied_commit_time, toDateTime64(0, 6, 'UTC')) AS commit_time FROM \${internal}.checkpoint FINAL) AS c ON t.pipeline = c.pipeline
 LEFT JOIN
 (
-    SELECT pipeline, maxOrNullIf(at, lag_bytes = 0 AND phase = 'streaming') AS current_at, toNullable(max(at)) AS heard_at, toNullable(argMax(lag_bytes, at)) AS lag_bytes
+    SELECT pipeline, maxOrNullIf(at, lag_bytes = 0 AND phase = 'streaming') AS current_at, toNullable(max(at)) AS heard_at, toNullable(argMax(lag_bytes, at)) AS newest_lag
     FROM \${internal}.heartbeat WHERE holds_slot GROUP BY pipeline
 ) AS h ON t.pipeline = h.pipeline`;
 
@@ -41,10 +56,12 @@ export const FRESHNESS_KPI: KpiDefinition = {
   name: 'freshness',
   title: 'Freshness',
   description: 'How old the copy is, as a whole and by table: by time, and by bytes of the source’s log.',
-  formula: 'equal at = the later of the last commit applied and the last look with a lag of 0 bytes; age = now − equal at',
+  formula:
+    'equal at = the later of the last commit applied and the last look with a lag of 0 bytes; age = now − equal at',
   unit: 'seconds; bytes',
   grain: 'one row per table, and one for all',
-  nullRule: 'equal at and age are NULL before the first commit; lag and silence while no pipeline has run since ClickHouse started',
+  nullRule:
+    'equal at and age are NULL before the first commit; lag and silence while no pipeline has run since ClickHouse started',
   caveats: [
     'The one figure whose “now” is the clock: it is about this moment. It has no past.',
     'Two clocks: commits are timed by the source, looks by ClickHouse. What they differ by is in the age.',

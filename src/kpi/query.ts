@@ -122,7 +122,8 @@ async function plan(
   const kpi = definitionOf(name);
   checkRequest(kpi, request);
   const past = request.asOf === undefined ? null : await resolvePast(clickhouse, names, request.asOf);
-  if (past !== null && kpi.source === 'copy') throw new AppError('USAGE', `“${kpi.name}” is about this moment: it has no past`);
+  if (past !== null && kpi.source === 'copy')
+    throw new AppError('USAGE', `“${kpi.name}” is about this moment: it has no past`);
   const at = past ?? (await readAsOf(clickhouse, names));
   const now = kpi.source === 'copy' ? new Date().toISOString().slice(0, -1).replace('T', ' ') : at.commit_time;
   const values = { ...valuesOf(request, now), past };

@@ -21,8 +21,7 @@ export async function bringPricingRules({ clickhouse, names }: Copy, rules: read
     const [, scope, id, pricing_model = '', budget_kind = ''] = RULE.exec(rule) ?? [];
     return JSON.stringify({ scope, id, pricing_model, budget_kind, origin: 'configuration' });
   });
-  await clickhouse.insert(
-    `INSERT INTO ${table} (scope, id, pricing_model, budget_kind, origin) FORMAT JSONEachRow`,
-    [Buffer.from(`${rows.join('\n')}\n`)],
-  );
+  await clickhouse.insert(`INSERT INTO ${table} (scope, id, pricing_model, budget_kind, origin) FORMAT JSONEachRow`, [
+    Buffer.from(`${rows.join('\n')}\n`),
+  ]);
 }
