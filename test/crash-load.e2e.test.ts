@@ -16,7 +16,7 @@ const MORE_ROWS = `${FIRST_ROWS}; INSERT INTO impressions (campaign_id) SELECT 1
 
 test('every fail point has an occasion that a test brings about', () => {
   const here = ['start', 'load', 'toast', 'stop'];
-  const there = ['changes', 'truncate', 'recovery', 'rebuild', 'tables', 'alter'];
+  const there = ['changes', 'truncate', 'recovery', 'rebuild', 'tables', 'alter', 'alter-ads'];
   const occasions = new Set<string>(Object.values(FAIL_POINT_TABLE).map(({ on }) => on));
   expect([...occasions].toSorted()).toEqual([...here, ...there].toSorted());
 });

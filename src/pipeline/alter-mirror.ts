@@ -84,7 +84,7 @@ export async function finishAlterations(
 ): Promise<void> {
   const { clickhouse, names, fence } = copy;
   const rows = await clickhouse.rows<{ name: string }>(
-    `SELECT name FROM system.tables WHERE database = {internal:String} AND match(name, '^altered_[0-9]+_[0-9]+(_shown)?$')`,
+    `SELECT name FROM system.tables WHERE database = {internal:String} AND match(name, '^altered_[0-9]+_[0-9]+(_shown)?$') ORDER BY name`,
     { params: { internal: names.internal } },
   );
   for (const layout of layouts) {

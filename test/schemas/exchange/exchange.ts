@@ -42,7 +42,7 @@ const STATEMENTS: Statements = {
   moveRequests: `UPDATE exchange.bid_request SET day = date '2026-06-01' + $1 % 8 WHERE spread(id::text) % 19 = $2 % 19`,
   dropRequests: `DELETE FROM exchange.bid_request WHERE spread(id::text) % 29 = $1 % 29`,
   addBids: `INSERT INTO exchange.bid SELECT id, day, $1 % 20, 0.000000001 * $2 + i, $1 / 7e0, CASE WHEN $2 % 2 = 0 THEN ARRAY['floor', 'blocked: "x"'] END, md5('creative' || $2 % 500)::uuid
-    FROM (SELECT id, day, row_number() OVER () AS i FROM exchange.bid_request WHERE spread(id::text) % 7 = $2 % 7) r ON CONFLICT DO NOTHING`,
+    FROM (SELECT id, day, row_number() OVER (ORDER BY id, day) AS i FROM exchange.bid_request WHERE spread(id::text) % 7 = $2 % 7) r ON CONFLICT DO NOTHING`,
   repriceBids: `UPDATE exchange.bid SET price = price * 1.0000001, latency_ms = CASE $1 % 4 WHEN 0 THEN 'NaN' WHEN 1 THEN 'Infinity' ELSE latency_ms / 3 END WHERE spread(request_id::text) % 11 = $2 % 11`,
   moveBids: `UPDATE exchange.bid SET day = date '2026-06-01' + $1 % 8, bidder = bidder + 100 WHERE bidder < 100 AND spread(request_id::text) % 31 = $2 % 31`,
   dropBids: `DELETE FROM exchange.bid WHERE spread(request_id::text) % 17 = $1 % 17`,
