@@ -114,7 +114,7 @@ describe('a transaction larger than a batch, that a recovery applies', () => {
   test('killed in the midst of one that a recovery has ended in', async () => {
     const { pg, pipeline, toClickHouse } = scene();
     await die(scene(), 'landed', INSERTS);
-    const hold = toClickHouse.hold('impressions_in');
+    const hold = toClickHouse.hold('INTO+%60' + scene().ch.internal + '%60.%60impressions_in%60');
     pipeline.start('recovery-stored');
     await hold.reached();
     // Both lie behind the doubt. The first ends in the piece that the second begins in: the recovery is over then.
