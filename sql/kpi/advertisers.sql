@@ -12,13 +12,15 @@
 -- Caveat:   Advertisers without campaigns or events are there, with zeros.
 -- Caveat:   Events without a time are in no range: see `daily` and `ctr`.
 --
--- As a view:  SELECT * FROM ads.kpi_advertisers(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC', pricing_model = 'cpc')
--- This file:  clickhouse-client --param_from=… --param_to=… --param_timezone=… --param_pricing_model=… --queries-file sql/kpi/advertisers.sql
--- Written by scripts/docs.mjs from src/kpi.
+-- The report, where the copy is the database “ads”:
+--   SELECT advertiser_id, advertiser, deleted, campaigns, budget, impressions, clicks, ctr, clicks_exceed_impressions, est_spend
+--   FROM ads.kpi_advertisers(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC', pricing_model = 'cpc')
+--   ORDER BY est_spend DESC, advertiser_id NULLS LAST
+--
+-- The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.
 
-SELECT advertiser_id, advertiser, deleted, campaigns, budget, impressions, clicks, ctr, clicks_exceed_impressions, est_spend
-FROM (
-WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+CREATE OR REPLACE VIEW ${database}.kpi_advertisers AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
 SELECT
     f.advertiser_id AS advertiser_id,
     coalesce(a.advertiser, if(isNull(f.advertiser_id), '(none)', '(unknown)')) AS advertiser,
@@ -38,21 +40,19 @@ FROM
     (
         SELECT c.advertiser_id AS advertiser_id, 0 AS n, toDecimal128(0, 2) AS b, e.i AS i, e.k AS k, if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', e.cpm, e.cpc) AS s, 0 AS live
         FROM (SELECT campaign_id, multiIf(isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 1, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) AND toInt64(toInt32({to:Date32})), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE ({timezone:String} = 'UTC' OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) OR NOT (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) - 1 AND toInt64(toInt32({from:Date32})) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({to:Date32})) AND toInt64(toInt32({to:Date32})) + 1)) GROUP BY campaign_id, place
+            FROM ${database}.campaign_hourly WHERE ({timezone:String} = 'UTC' OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) OR NOT (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) - 1 AND toInt64(toInt32({from:Date32})) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({to:Date32})) AND toInt64(toInt32({to:Date32})) + 1)) GROUP BY campaign_id, place
         UNION ALL
         SELECT campaign_id, if((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({from:Date32}, 0, 'UTC'), 1)) OR (hour >= subtractDays(toDateTime64({to:Date32}, 0, 'UTC'), 0) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2))) GROUP BY campaign_id, place) AS e
-        LEFT JOIN ads.campaign_directory AS c ON e.campaign_id = c.campaign_id
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({from:Date32}, 0, 'UTC'), 1)) OR (hour >= subtractDays(toDateTime64({to:Date32}, 0, 'UTC'), 0) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2))) GROUP BY campaign_id, place) AS e
+        LEFT JOIN ${database}.campaign_directory AS c ON e.campaign_id = c.campaign_id
         WHERE e.place = 0
         UNION ALL
-        SELECT advertiser_id, 1, toDecimal128(assumeNotNull(budget), 2), 0, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ads.campaign FINAL WHERE _deleted = 0)
+        SELECT advertiser_id, 1, toDecimal128(assumeNotNull(budget), 2), 0, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)
         UNION ALL
-        SELECT advertiser_id, 0, 0, 0, 0, 0, 1 FROM ads.advertiser_directory WHERE NOT deleted
+        SELECT advertiser_id, 0, 0, 0, 0, 0, 1 FROM ${database}.advertiser_directory WHERE NOT deleted
     )
     GROUP BY advertiser_id
     HAVING is_live = 1 OR impressions != 0 OR clicks != 0
 ) AS f
-LEFT JOIN ads.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
-WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0
-)
-ORDER BY est_spend DESC, advertiser_id NULLS LAST;
+LEFT JOIN ${database}.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
+WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0;

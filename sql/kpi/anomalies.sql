@@ -9,13 +9,15 @@
 -- Caveat:   Below 5 expected events nothing is called an anomaly; a campaign that went silent is in `zero_delivery`.
 -- Caveat:   The hour that is not over counts nowhere.
 --
--- As a view:  SELECT * FROM ads.kpi_anomalies(now = '2026-03-07 10:00:00', timezone = 'UTC')
--- This file:  clickhouse-client --param_now=… --param_timezone=… --queries-file sql/kpi/anomalies.sql
--- Written by scripts/docs.mjs from src/kpi.
+-- The report, where the copy is the database “ads”:
+--   SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, day, kind, value, expected, z, is_anomaly
+--   FROM ads.kpi_anomalies(now = '2026-03-07 10:00:00', timezone = 'UTC')
+--   ORDER BY is_anomaly DESC, abs(z) DESC NULLS LAST, campaign_id, kind
+--
+-- The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.
 
-SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, day, kind, value, expected, z, is_anomaly
-FROM (
-WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+CREATE OR REPLACE VIEW ${database}.kpi_anomalies AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
 SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String})) AS day,
     figure.1 AS kind, figure.2 AS value, figure.3 AS expected, figure.4 AS z, ifNull(abs(z) >= 3 AND figure.5, false)::Bool AS is_anomaly,
     at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
@@ -35,18 +37,16 @@ FROM
             if(flight_weeks = 0, NULL, flight_weeks) AS weeks,
             ifNull(sumIf(e.i, e.ago = 0), 0) AS i0, ifNull(sumIf(e.k, e.ago = 0), 0) AS k0,
             ifNull(sumIf(e.i, e.ago BETWEEN 1 AND flight_weeks), 0) AS i1, ifNull(sumIf(e.k, e.ago BETWEEN 1 AND flight_weeks), 0) AS k1
-        FROM (SELECT campaign_id, start_date FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ads.campaign FINAL WHERE _deleted = 0)) AS d
+        FROM (SELECT campaign_id, start_date FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)) AS d
         LEFT JOIN
         (
             SELECT campaign_id, intDiv(dateDiff('day', toDate32(toTimeZone(hour, {timezone:String})), toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))), 7) AS ago, sum(impressions) AS i, sum(clicks) AS k
-            FROM ads.campaign_hourly
+            FROM ${database}.campaign_hourly
             WHERE hour >= subtractDays(toDateTime64(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String})), 0, 'UTC'), 29) AND hour < addDays(toDateTime64(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String})), 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= subtractDays(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String})), 28) AND toDate32(toTimeZone(hour, {timezone:String})) <= toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String})) AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0 AND toHour(toTimeZone(hour, {timezone:String})) < toHour(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String})) AND dateDiff('day', toDate32(toTimeZone(hour, {timezone:String})), toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))) % 7 = 0
             GROUP BY campaign_id, ago
         ) AS e ON d.campaign_id = e.campaign_id
         GROUP BY d.campaign_id, d.start_date
     ) AS f
-    LEFT JOIN ads.campaign_names AS c ON f.campaign_id = c.campaign_id
-LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
-)
-)
-ORDER BY is_anomaly DESC, abs(z) DESC NULLS LAST, campaign_id, kind;
+    LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
+);

@@ -10,13 +10,15 @@
 -- Caveat:   Each event is priced with the bid that was in force at its own time; a change of the bid re-prices nothing before it. The first bid known holds for everything before.
 -- Caveat:   A `lifetime` budget is for all events of the campaign, a `daily` one for those of each local day. The source does not stop delivery when it is used up.
 --
--- As a view:  SELECT * FROM ads.kpi_budget(now = '2026-03-07 10:00:00', timezone = 'UTC', pricing_model = 'cpc', budget_kind = 'lifetime')
--- This file:  clickhouse-client --param_now=… --param_timezone=… --param_pricing_model=… --param_budget_kind=… --queries-file sql/kpi/budget.sql
--- Written by scripts/docs.mjs from src/kpi.
+-- The report, where the copy is the database “ads”:
+--   SELECT advertiser_id, advertiser, campaign_id, campaign, budget, budget_kind, est_spend, period_spend, budget_used, remaining, overdelivery, affordable_clicks
+--   FROM ads.kpi_budget(now = '2026-03-07 10:00:00', timezone = 'UTC', pricing_model = 'cpc', budget_kind = 'lifetime')
+--   ORDER BY budget_used DESC NULLS LAST, campaign_id
+--
+-- The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.
 
-SELECT advertiser_id, advertiser, campaign_id, campaign, budget, budget_kind, est_spend, period_spend, budget_used, remaining, overdelivery, affordable_clicks
-FROM (
-WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+CREATE OR REPLACE VIEW ${database}.kpi_budget AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
 SELECT
     f.advertiser_id AS advertiser_id,
     coalesce(a.advertiser, if(isNull(f.advertiser_id), '(none)', '(unknown)')) AS advertiser,
@@ -43,7 +45,7 @@ FROM (
         ifNull(f.impressions, 0) AS impressions, ifNull(f.clicks, 0) AS clicks, ifNull(f.spend, 0) AS spend, ifNull(f.spend_before, 0) AS spend_before,
         ifNull(f.spend_today, 0) AS spend_today, ifNull(f.flight_spend, 0) AS flight_spend, ifNull(f.overspend_daily, 0) AS overspend_daily,
         ifNull(f.pace_sum, 0) AS pace_sum, ifNull(f.pace_squares, 0) AS pace_squares
-    FROM (SELECT * FROM ads.campaign_directory WHERE NOT deleted) AS c
+    FROM (SELECT * FROM ${database}.campaign_directory WHERE NOT deleted) AS c
     LEFT JOIN
     (
         SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, sum(s) AS spend,
@@ -58,16 +60,14 @@ FROM (
             c.start_date AS start_date, c.end_date AS end_date, c.budget AS budget,
             isNotNull(d.day) AND ifNull(d.day >= c.start_date, true) AND ifNull(d.day <= c.end_date, true) AS in_flight
         FROM (SELECT campaign_id, CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)') AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
+            FROM ${database}.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
         UNION ALL
         SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day) AS d
-        INNER JOIN ads.campaign_directory AS c ON d.campaign_id = c.campaign_id
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day) AS d
+        INNER JOIN ${database}.campaign_directory AS c ON d.campaign_id = c.campaign_id
         )
         GROUP BY campaign_id
     ) AS f ON c.campaign_id = f.campaign_id
 ) AS f
-LEFT JOIN ads.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
-WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({budget_kind:String} NOT IN ('lifetime', 'daily'), 'budget_kind is lifetime or daily') = 0
-)
-ORDER BY budget_used DESC NULLS LAST, campaign_id;
+LEFT JOIN ${database}.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
+WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({budget_kind:String} NOT IN ('lifetime', 'daily'), 'budget_kind is lifetime or daily') = 0;

@@ -8,13 +8,15 @@
 -- Caveat:   Running sums begin with the range.
 -- Caveat:   Days after `to` are not there, also when the flight goes on.
 --
--- As a view:  SELECT * FROM ads.kpi_campaign_days(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC')
--- This file:  clickhouse-client --param_from=… --param_to=… --param_timezone=… --queries-file sql/kpi/campaign_days.sql
--- Written by scripts/docs.mjs from src/kpi.
+-- The report, where the copy is the database “ads”:
+--   SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, campaign_day, day, impressions, clicks, ctr, impressions_so_far, clicks_so_far
+--   FROM ads.kpi_campaign_days(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC')
+--   ORDER BY campaign_id, day
+--
+-- The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.
 
-SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, campaign_day, day, impressions, clicks, ctr, impressions_so_far, clicks_so_far
-FROM (
-WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+CREATE OR REPLACE VIEW ${database}.kpi_campaign_days AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
 SELECT
     c.advertiser_id AS advertiser_id,
     coalesce(a.advertiser, if(isNull(c.advertiser_id), '(none)', '(unknown)')) AS advertiser,
@@ -36,20 +38,18 @@ FROM
     (
         SELECT campaign_id, day, i, k
         FROM (SELECT campaign_id, CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)') AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
+            FROM ${database}.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
         UNION ALL
         SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day)
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day)
         WHERE day >= {from:Date32} AND day <= {to:Date32} AND (i != 0 OR k != 0)
         UNION ALL
         SELECT campaign_id, day, 0, 0
-        FROM (SELECT campaign_id, start_date, end_date, toNullable(arrayJoin(arrayMap(i -> addDays({from:Date32}, i), range(toUInt64(greatest(0, dateDiff('day', {from:Date32}, {to:Date32}) + 1)))))) AS day FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ads.campaign FINAL WHERE _deleted = 0))
+        FROM (SELECT campaign_id, start_date, end_date, toNullable(arrayJoin(arrayMap(i -> addDays({from:Date32}, i), range(toUInt64(greatest(0, dateDiff('day', {from:Date32}, {to:Date32}) + 1)))))) AS day FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0))
         WHERE day >= start_date AND ifNull(day <= end_date, true)
     )
     GROUP BY campaign_id, day
 ) AS f
-LEFT JOIN ads.campaign_names AS c ON f.campaign_id = c.campaign_id
-LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
-WHERE isNotNull(c.start_date)
-)
-ORDER BY campaign_id, day;
+LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
+WHERE isNotNull(c.start_date);

@@ -7,13 +7,15 @@
 -- NULL:     as in the source
 -- Caveat:   Names, bids, budgets and dates are the present ones; all versions are in `campaign_versions` and `advertiser_versions`, and `--as-of` asks for those of a past position.
 --
--- As a view:  SELECT * FROM ads.kpi_campaigns(pricing_model = 'cpc', budget_kind = 'lifetime')
--- This file:  clickhouse-client --param_pricing_model=… --param_budget_kind=… --queries-file sql/kpi/campaigns.sql
--- Written by scripts/docs.mjs from src/kpi.
+-- The report, where the copy is the database “ads”:
+--   SELECT advertiser_id, advertiser, campaign_id, campaign, bid, pricing_model, budget, budget_kind, start_date, end_date
+--   FROM ads.kpi_campaigns(pricing_model = 'cpc', budget_kind = 'lifetime')
+--   ORDER BY campaign_id
+--
+-- The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.
 
-SELECT advertiser_id, advertiser, campaign_id, campaign, bid, pricing_model, budget, budget_kind, start_date, end_date
-FROM (
-WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+CREATE OR REPLACE VIEW ${database}.kpi_campaigns AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
 SELECT
     c.advertiser_id AS advertiser_id,
     coalesce(a.advertiser, if(isNull(c.advertiser_id), '(none)', '(unknown)')) AS advertiser,
@@ -26,8 +28,6 @@ SELECT
     c.start_date AS start_date,
     c.end_date AS end_date,
     at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
-FROM ads.campaign_directory AS c
-LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
-WHERE NOT c.deleted AND throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({budget_kind:String} NOT IN ('lifetime', 'daily'), 'budget_kind is lifetime or daily') = 0
-)
-ORDER BY campaign_id;
+FROM ${database}.campaign_directory AS c
+LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
+WHERE NOT c.deleted AND throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({budget_kind:String} NOT IN ('lifetime', 'daily'), 'budget_kind is lifetime or daily') = 0;

@@ -11,13 +11,15 @@
 -- Caveat:   The hour comes from the rollup, the instant from the events of that hour: those tables are read.
 -- Caveat:   Compared with the present budget, also for days before it was changed. Events that came late count where they happened.
 --
--- As a view:  SELECT * FROM ads.kpi_cap_out(timezone = 'UTC', pricing_model = 'cpc', budget_kind = 'lifetime')
--- This file:  clickhouse-client --param_timezone=… --param_pricing_model=… --param_budget_kind=… --queries-file sql/kpi/cap_out.sql
--- Written by scripts/docs.mjs from src/kpi.
+-- The report, where the copy is the database “ads”:
+--   SELECT advertiser_id, advertiser, campaign_id, campaign, budget, budget_kind, period, cap_out_at, est_spend, overdelivery, clicks_after
+--   FROM ads.kpi_cap_out(timezone = 'UTC', pricing_model = 'cpc', budget_kind = 'lifetime')
+--   ORDER BY cap_out_at DESC, campaign_id
+--
+-- The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.
 
-SELECT advertiser_id, advertiser, campaign_id, campaign, budget, budget_kind, period, cap_out_at, est_spend, overdelivery, clicks_after
-FROM (
-WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at,
+CREATE OR REPLACE VIEW ${database}.kpi_cap_out AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at,
 capped AS
 (
     SELECT campaign_id, period, campaign, advertiser_id, budget, budget_kind,
@@ -33,11 +35,11 @@ capped AS
         FROM
         (
             SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, fromUnixTimestamp64Second(intDiv(toUnixTimestamp64Micro(toDateTime64(hour, 6, 'UTC')) - positiveModulo(toUnixTimestamp64Micro(toDateTime64(hour, 6, 'UTC')), 3600000000), 1000000), 'UTC') AS hour, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly
+            FROM ${database}.campaign_hourly
             WHERE isNotNull(hour) AND isNotNull(campaign_id) AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0
             GROUP BY campaign_id, day, hour
         ) AS e
-        INNER JOIN (SELECT * FROM ads.campaign_directory WHERE NOT deleted AND budget > 0) AS c ON e.campaign_id = c.campaign_id
+        INNER JOIN (SELECT * FROM ${database}.campaign_directory WHERE NOT deleted AND budget > 0) AS c ON e.campaign_id = c.campaign_id
         )
         WINDOW w AS (PARTITION BY campaign_id, period ORDER BY hour ROWS UNBOUNDED PRECEDING), p AS (PARTITION BY campaign_id, period)
     )
@@ -73,17 +75,15 @@ FROM
                 g.spend_before + sum(own) OVER (PARTITION BY g.campaign_id, g.period ORDER BY e.created_at RANGE UNBOUNDED PRECEDING) AS running
             FROM
             (
-                SELECT * FROM ads.campaign_events
+                SELECT * FROM ${database}.campaign_events
                 WHERE created_at >= (SELECT min(cap_hour) FROM capped) AND created_at < (SELECT addHours(max(cap_hour), 1) FROM capped)
             ) AS e
             INNER JOIN capped AS g ON e.campaign_id = g.campaign_id AND fromUnixTimestamp64Second(intDiv(toUnixTimestamp64Micro(toDateTime64(e.created_at, 6, 'UTC')) - positiveModulo(toUnixTimestamp64Micro(toDateTime64(e.created_at, 6, 'UTC')), 3600000000), 1000000), 'UTC') = g.cap_hour
-            LEFT JOIN ads.campaign_directory AS c ON g.campaign_id = c.campaign_id
+            LEFT JOIN ${database}.campaign_directory AS c ON g.campaign_id = c.campaign_id
             WHERE isNull(g.period) OR g.period = toDate32(toTimeZone(e.created_at, {timezone:String}))
         )
     )
     GROUP BY ALL
 ) AS f
-LEFT JOIN ads.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
-WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({budget_kind:String} NOT IN ('lifetime', 'daily'), 'budget_kind is lifetime or daily') = 0
-)
-ORDER BY cap_out_at DESC, campaign_id;
+LEFT JOIN ${database}.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
+WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({budget_kind:String} NOT IN ('lifetime', 'daily'), 'budget_kind is lifetime or daily') = 0;

@@ -11,13 +11,15 @@
 -- Caveat:   `pricing_model` decides what a bid buys: `cpc` one click, `cpm` a thousand impressions; a rule for the campaign or its advertiser goes before it.
 -- Caveat:   Each event is priced with the bid that was in force at its own time; a change of the bid re-prices nothing before it. The first bid known holds for everything before.
 --
--- As a view:  SELECT * FROM ads.kpi_changes(now = '2026-03-07 10:00:00', pricing_model = 'cpc')
--- This file:  clickhouse-client --param_now=… --param_pricing_model=… --queries-file sql/kpi/changes.sql
--- Written by scripts/docs.mjs from src/kpi.
+-- The report, where the copy is the database “ads”:
+--   SELECT advertiser_id, advertiser, campaign_id, campaign, changed_at, bid_before, bid_after, budget_before, budget_after, hours_after, impressions_before, impressions_after, clicks_before, clicks_after, ctr_before, ctr_after, spend_before, spend_after
+--   FROM ads.kpi_changes(now = '2026-03-07 10:00:00', pricing_model = 'cpc')
+--   ORDER BY changed_at DESC, campaign_id
+--
+-- The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.
 
-SELECT advertiser_id, advertiser, campaign_id, campaign, changed_at, bid_before, bid_after, budget_before, budget_after, hours_after, impressions_before, impressions_after, clicks_before, clicks_after, ctr_before, ctr_after, spend_before, spend_after
-FROM (
-WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+CREATE OR REPLACE VIEW ${database}.kpi_changes AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
 SELECT
     f.advertiser_id AS advertiser_id,
     coalesce(a.advertiser, if(isNull(f.advertiser_id), '(none)', '(unknown)')) AS advertiser,
@@ -54,7 +56,7 @@ FROM
         (
             SELECT id, version, name, advertiser_id, bid, budget, valid_from AS changed_at,
                 lagInFrame(toNullable(bid)) OVER w AS bid_before, lagInFrame(toNullable(budget)) OVER w AS budget_before
-            FROM ads.campaign_versions
+            FROM ${database}.campaign_versions
             WINDOW w AS (PARTITION BY id ORDER BY version, committed_at ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
         ) AS v
         WHERE bid != bid_before OR budget != budget_before
@@ -62,14 +64,12 @@ FROM
     LEFT JOIN
     (
         SELECT campaign_id, hour, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-        FROM ads.campaign_hourly
-        WHERE campaign_id IN (SELECT id FROM ads.campaign_versions GROUP BY id HAVING count() > 1)
+        FROM ${database}.campaign_hourly
+        WHERE campaign_id IN (SELECT id FROM ${database}.campaign_versions GROUP BY id HAVING count() > 1)
         GROUP BY campaign_id, hour
     ) AS e ON v.id = e.campaign_id AND e.hour >= subtractHours(v.change_hour, v.hours_after) AND e.hour < addHours(v.change_hour, v.hours_after + 1)
     GROUP BY ALL
 ) AS f
-LEFT JOIN ads.campaign_directory AS c ON f.campaign_id = c.campaign_id
-LEFT JOIN ads.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
-WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0
-)
-ORDER BY changed_at DESC, campaign_id;
+LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
+WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0;

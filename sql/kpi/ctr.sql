@@ -9,13 +9,15 @@
 -- Caveat:   Campaigns without events are there, with zeros; deleted campaigns and “(none)” only when they have events.
 -- Caveat:   A small campaign has a wide interval: compare lower bounds, not rates.
 --
--- As a view:  SELECT * FROM ads.kpi_ctr(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC')
--- This file:  clickhouse-client --param_from=… --param_to=… --param_timezone=… --queries-file sql/kpi/ctr.sql
--- Written by scripts/docs.mjs from src/kpi.
+-- The report, where the copy is the database “ads”:
+--   SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, impressions, clicks, ctr, ctr_low, ctr_high, clicks_exceed_impressions, undated_impressions, undated_clicks
+--   FROM ads.kpi_ctr(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC')
+--   ORDER BY ctr_low DESC NULLS LAST, campaign_id NULLS LAST
+--
+-- The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.
 
-SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, impressions, clicks, ctr, ctr_low, ctr_high, clicks_exceed_impressions, undated_impressions, undated_clicks
-FROM (
-WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+CREATE OR REPLACE VIEW ${database}.kpi_ctr AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
 SELECT
     c.advertiser_id AS advertiser_id,
     coalesce(a.advertiser, if(isNull(c.advertiser_id), '(none)', '(unknown)')) AS advertiser,
@@ -38,18 +40,16 @@ FROM
     (
         SELECT campaign_id, if(place = 0, e.i, 0) AS i, if(place = 0, e.k, 0) AS k, if(place = 1, e.i, 0) AS ui, if(place = 1, e.k, 0) AS uk, 0 AS live
         FROM (SELECT campaign_id, multiIf(isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 1, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) AND toInt64(toInt32({to:Date32})), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE ({timezone:String} = 'UTC' OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) OR NOT (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) - 1 AND toInt64(toInt32({from:Date32})) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({to:Date32})) AND toInt64(toInt32({to:Date32})) + 1)) GROUP BY campaign_id, place
+            FROM ${database}.campaign_hourly WHERE ({timezone:String} = 'UTC' OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) OR NOT (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) - 1 AND toInt64(toInt32({from:Date32})) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({to:Date32})) AND toInt64(toInt32({to:Date32})) + 1)) GROUP BY campaign_id, place
         UNION ALL
         SELECT campaign_id, if((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({from:Date32}, 0, 'UTC'), 1)) OR (hour >= subtractDays(toDateTime64({to:Date32}, 0, 'UTC'), 0) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2))) GROUP BY campaign_id, place) AS e
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({from:Date32}, 0, 'UTC'), 1)) OR (hour >= subtractDays(toDateTime64({to:Date32}, 0, 'UTC'), 0) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2))) GROUP BY campaign_id, place) AS e
         WHERE place != 2
         UNION ALL
-        SELECT campaign_id, 0, 0, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ads.campaign FINAL WHERE _deleted = 0)
+        SELECT campaign_id, 0, 0, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)
     )
     GROUP BY campaign_id
     HAVING is_live = 1 OR impressions != 0 OR clicks != 0 OR undated_impressions != 0 OR undated_clicks != 0
 ) AS f
-LEFT JOIN ads.campaign_names AS c ON f.campaign_id = c.campaign_id
-LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
-)
-ORDER BY ctr_low DESC NULLS LAST, campaign_id NULLS LAST;
+LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id;

@@ -10,13 +10,15 @@
 -- Caveat:   While the source is idle and the pipeline runs, the age stays below a few seconds: each look finds nothing missing. When the pipeline does not run it rises, whether or not the source has changed.
 -- Caveat:   The time from commit to being queryable, median and 99th percentile, is measured in benchmarks.md, not here.
 --
--- As a view:  SELECT * FROM ads.kpi_freshness(now = '2026-03-07 10:00:00')
--- This file:  clickhouse-client --param_now=… --queries-file sql/kpi/freshness.sql
--- Written by scripts/docs.mjs from src/kpi.
+-- The report, where the copy is the database “ads”:
+--   SELECT table_name, phase, commit_time, equal_at, age_seconds, lag_bytes, silent_seconds
+--   FROM ads.kpi_freshness(now = '2026-03-07 10:00:00')
+--   ORDER BY table_name != '(all)', table_name
+--
+-- The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.
 
-SELECT table_name, phase, commit_time, equal_at, age_seconds, lag_bytes, silent_seconds
-FROM (
-WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+CREATE OR REPLACE VIEW ${database}.kpi_freshness AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
 SELECT
     f.table_name AS table_name,
     f.phase AS phase,
@@ -26,6 +28,4 @@ SELECT
     f.lag_bytes AS lag_bytes,
     greatest(0., dateDiff('millisecond', f.heard_at, {now:DateTime64(6, 'UTC')}) / 1000) AS silent_seconds,
     at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
-FROM ads.table_freshness AS f
-)
-ORDER BY table_name != '(all)', table_name;
+FROM ${database}.table_freshness AS f;

@@ -12,13 +12,15 @@
 -- Caveat:   Full days only: today is in neither side of pacing. Spend outside the flight is in no pacing, but it is in `est_spend` and uses up the budget.
 -- Caveat:   The projection takes the coming days to be like the last; it knows no weekdays. After the flight pacing says how it ended.
 --
--- As a view:  SELECT * FROM ads.kpi_pacing(now = '2026-03-07 10:00:00', timezone = 'UTC', pricing_model = 'cpc', budget_kind = 'lifetime')
--- This file:  clickhouse-client --param_now=… --param_timezone=… --param_pricing_model=… --param_budget_kind=… --queries-file sql/kpi/pacing.sql
--- Written by scripts/docs.mjs from src/kpi.
+-- The report, where the copy is the database “ads”:
+--   SELECT advertiser_id, advertiser, campaign_id, campaign, start_date, end_date, d_total, d_elapsed, days_left, total_budget, est_spend, expected_spend, flight_spend, pacing, band, required_daily_spend, mean_daily_spend, projected_spend, projected_low, projected_high, exhaustion_day
+--   FROM ads.kpi_pacing(now = '2026-03-07 10:00:00', timezone = 'UTC', pricing_model = 'cpc', budget_kind = 'lifetime')
+--   ORDER BY pacing NULLS LAST, campaign_id
+--
+-- The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.
 
-SELECT advertiser_id, advertiser, campaign_id, campaign, start_date, end_date, d_total, d_elapsed, days_left, total_budget, est_spend, expected_spend, flight_spend, pacing, band, required_daily_spend, mean_daily_spend, projected_spend, projected_low, projected_high, exhaustion_day
-FROM (
-WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+CREATE OR REPLACE VIEW ${database}.kpi_pacing AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
 SELECT
     f.advertiser_id AS advertiser_id,
     coalesce(a.advertiser, if(isNull(f.advertiser_id), '(none)', '(unknown)')) AS advertiser,
@@ -55,7 +57,7 @@ FROM (
         ifNull(f.impressions, 0) AS impressions, ifNull(f.clicks, 0) AS clicks, ifNull(f.spend, 0) AS spend, ifNull(f.spend_before, 0) AS spend_before,
         ifNull(f.spend_today, 0) AS spend_today, ifNull(f.flight_spend, 0) AS flight_spend, ifNull(f.overspend_daily, 0) AS overspend_daily,
         ifNull(f.pace_sum, 0) AS pace_sum, ifNull(f.pace_squares, 0) AS pace_squares
-    FROM (SELECT * FROM ads.campaign_directory WHERE NOT deleted) AS c
+    FROM (SELECT * FROM ${database}.campaign_directory WHERE NOT deleted) AS c
     LEFT JOIN
     (
         SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, sum(s) AS spend,
@@ -70,16 +72,14 @@ FROM (
             c.start_date AS start_date, c.end_date AS end_date, c.budget AS budget,
             isNotNull(d.day) AND ifNull(d.day >= c.start_date, true) AND ifNull(d.day <= c.end_date, true) AS in_flight
         FROM (SELECT campaign_id, CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)') AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
+            FROM ${database}.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
         UNION ALL
         SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day) AS d
-        INNER JOIN ads.campaign_directory AS c ON d.campaign_id = c.campaign_id
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day) AS d
+        INNER JOIN ${database}.campaign_directory AS c ON d.campaign_id = c.campaign_id
         )
         GROUP BY campaign_id
     ) AS f ON c.campaign_id = f.campaign_id
 ) AS f
-LEFT JOIN ads.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
-WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({budget_kind:String} NOT IN ('lifetime', 'daily'), 'budget_kind is lifetime or daily') = 0
-)
-ORDER BY pacing NULLS LAST, campaign_id;
+LEFT JOIN ${database}.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
+WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({budget_kind:String} NOT IN ('lifetime', 'daily'), 'budget_kind is lifetime or daily') = 0;

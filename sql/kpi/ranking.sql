@@ -8,13 +8,15 @@
 -- Caveat:   α and β are fitted by moments on the campaigns of the range, whatever the filter: the rank is that among all of them.
 -- Caveat:   Deleted campaigns and “(none)” are there, and in the fit, when they have events.
 --
--- As a view:  SELECT * FROM ads.kpi_ranking(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC')
--- This file:  clickhouse-client --param_from=… --param_to=… --param_timezone=… --queries-file sql/kpi/ranking.sql
--- Written by scripts/docs.mjs from src/kpi.
+-- The report, where the copy is the database “ads”:
+--   SELECT rank, advertiser_id, advertiser, campaign_id, campaign, deleted, impressions, clicks, ctr, ctr_low, smoothed_ctr, verdict
+--   FROM ads.kpi_ranking(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC')
+--   ORDER BY rank NULLS LAST, verdict, campaign_id NULLS LAST
+--
+-- The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.
 
-SELECT rank, advertiser_id, advertiser, campaign_id, campaign, deleted, impressions, clicks, ctr, ctr_low, smoothed_ctr, verdict
-FROM (
-WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+CREATE OR REPLACE VIEW ${database}.kpi_ranking AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
 SELECT
     if(f.verdict != 'ranked', NULL, toInt64(row_number() OVER (PARTITION BY f.verdict = 'ranked' ORDER BY f.ctr_low DESC, f.impressions DESC, f.campaign_id))) AS rank,
     c.advertiser_id AS advertiser_id,
@@ -50,12 +52,12 @@ FROM
                 FROM
                 (
                     SELECT campaign_id, i, k, 0 AS live FROM (SELECT campaign_id, multiIf(isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 1, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) AND toInt64(toInt32({to:Date32})), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE ({timezone:String} = 'UTC' OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) OR NOT (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) - 1 AND toInt64(toInt32({from:Date32})) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({to:Date32})) AND toInt64(toInt32({to:Date32})) + 1)) GROUP BY campaign_id, place
+            FROM ${database}.campaign_hourly WHERE ({timezone:String} = 'UTC' OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) OR NOT (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) - 1 AND toInt64(toInt32({from:Date32})) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({to:Date32})) AND toInt64(toInt32({to:Date32})) + 1)) GROUP BY campaign_id, place
         UNION ALL
         SELECT campaign_id, if((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({from:Date32}, 0, 'UTC'), 1)) OR (hour >= subtractDays(toDateTime64({to:Date32}, 0, 'UTC'), 0) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2))) GROUP BY campaign_id, place) WHERE place = 0
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({from:Date32}, 0, 'UTC'), 1)) OR (hour >= subtractDays(toDateTime64({to:Date32}, 0, 'UTC'), 0) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2))) GROUP BY campaign_id, place) WHERE place = 0
                     UNION ALL
-                    SELECT campaign_id, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ads.campaign FINAL WHERE _deleted = 0)
+                    SELECT campaign_id, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)
                 )
                 GROUP BY campaign_id
                 HAVING is_live = 1 OR impressions != 0 OR clicks != 0
@@ -63,7 +65,5 @@ FROM
         )
     ) AS f
 ) AS f
-LEFT JOIN ads.campaign_names AS c ON f.campaign_id = c.campaign_id
-LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
-)
-ORDER BY rank NULLS LAST, verdict, campaign_id NULLS LAST;
+LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id;

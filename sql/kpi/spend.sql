@@ -11,13 +11,15 @@
 -- Caveat:   Spend is that of the range; budget used and remaining compare the budget, taken as that of the whole campaign, with the spend of all time.
 -- Caveat:   A campaign’s spend can exceed its budget: the source does not stop delivery.
 --
--- As a view:  SELECT * FROM ads.kpi_spend(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC', pricing_model = 'cpc', budget_kind = 'lifetime')
--- This file:  clickhouse-client --param_from=… --param_to=… --param_timezone=… --param_pricing_model=… --param_budget_kind=… --queries-file sql/kpi/spend.sql
--- Written by scripts/docs.mjs from src/kpi.
+-- The report, where the copy is the database “ads”:
+--   SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, bid, budget, pricing_model, impressions, clicks, est_spend, ecpc, ecpm, est_spend_total, budget_used, remaining, unpriced_events
+--   FROM ads.kpi_spend(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC', pricing_model = 'cpc', budget_kind = 'lifetime')
+--   ORDER BY est_spend DESC, campaign_id NULLS LAST
+--
+-- The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.
 
-SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, bid, budget, pricing_model, impressions, clicks, est_spend, ecpc, ecpm, est_spend_total, budget_used, remaining, unpriced_events
-FROM (
-WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+CREATE OR REPLACE VIEW ${database}.kpi_spend AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
 SELECT
     c.advertiser_id AS advertiser_id,
     coalesce(a.advertiser, if(isNull(c.advertiser_id), '(none)', '(unknown)')) AS advertiser,
@@ -46,18 +48,16 @@ FROM
         SELECT campaign_id, if(place = 0, f.i, 0) AS i, if(place = 0, f.k, 0) AS k, if(place = 0, cpc, toDecimal128(0, 6)) AS c,
             if(place = 0, cpm, toDecimal128(0, 6)) AS m, cpc AS ct, cpm AS mt, if(place = 1, f.i, 0) AS ui, if(place = 1, f.k, 0) AS uk, 0 AS live
         FROM (SELECT campaign_id, multiIf(isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 1, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) AND toInt64(toInt32({to:Date32})), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE ({timezone:String} = 'UTC' OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) OR NOT (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) - 1 AND toInt64(toInt32({from:Date32})) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({to:Date32})) AND toInt64(toInt32({to:Date32})) + 1)) GROUP BY campaign_id, place
+            FROM ${database}.campaign_hourly WHERE ({timezone:String} = 'UTC' OR isNull(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) OR NOT (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({from:Date32})) - 1 AND toInt64(toInt32({from:Date32})) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32({to:Date32})) AND toInt64(toInt32({to:Date32})) + 1)) GROUP BY campaign_id, place
         UNION ALL
         SELECT campaign_id, if((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0), 0, 2) AS place, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({from:Date32}, 0, 'UTC'), 1)) OR (hour >= subtractDays(toDateTime64({to:Date32}, 0, 'UTC'), 0) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2))) GROUP BY campaign_id, place) AS f
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND ((hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({from:Date32}, 0, 'UTC'), 1)) OR (hour >= subtractDays(toDateTime64({to:Date32}, 0, 'UTC'), 0) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2))) GROUP BY campaign_id, place) AS f
         UNION ALL
-        SELECT campaign_id, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ads.campaign FINAL WHERE _deleted = 0)
+        SELECT campaign_id, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM (SELECT toNullable(id) AS campaign_id, advertiser_id, toNullable(budget) AS budget, start_date, end_date FROM ${database}.campaign FINAL WHERE _deleted = 0)
     )
     GROUP BY campaign_id
 ) AS f
-LEFT JOIN ads.campaign_directory AS c ON f.campaign_id = c.campaign_id
-LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
+LEFT JOIN ${database}.campaign_directory AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
 WHERE throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({budget_kind:String} NOT IN ('lifetime', 'daily'), 'budget_kind is lifetime or daily') = 0
-    AND (f.is_live = 1 OR f.impressions != 0 OR f.clicks != 0 OR if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', f.undated_impressions, f.undated_clicks) != 0)
-)
-ORDER BY est_spend DESC, campaign_id NULLS LAST;
+    AND (f.is_live = 1 OR f.impressions != 0 OR f.clicks != 0 OR if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', f.undated_impressions, f.undated_clicks) != 0);

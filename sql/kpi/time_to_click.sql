@@ -8,13 +8,15 @@
 -- Caveat:   A lower bound: a click does not name its impression, and the one that was clicked may lie before the latest.
 -- Caveat:   Reads the events themselves: slower than figures from the rollup.
 --
--- As a view:  SELECT * FROM ads.kpi_time_to_click(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC')
--- This file:  clickhouse-client --param_from=… --param_to=… --param_timezone=… --queries-file sql/kpi/time_to_click.sql
--- Written by scripts/docs.mjs from src/kpi.
+-- The report, where the copy is the database “ads”:
+--   SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, clicks, matched, median_seconds, p90_seconds
+--   FROM ads.kpi_time_to_click(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC')
+--   ORDER BY clicks DESC, campaign_id
+--
+-- The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.
 
-SELECT advertiser_id, advertiser, campaign_id, campaign, deleted, clicks, matched, median_seconds, p90_seconds
-FROM (
-WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+CREATE OR REPLACE VIEW ${database}.kpi_time_to_click AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
 SELECT
     c.advertiser_id AS advertiser_id,
     coalesce(a.advertiser, if(isNull(c.advertiser_id), '(none)', '(unknown)')) AS advertiser,
@@ -33,19 +35,17 @@ FROM
     FROM
     (
         SELECT assumeNotNull(campaign_id) AS of_campaign, assumeNotNull(created_at) AS clicked_at
-        FROM ads.campaign_events
+        FROM ${database}.campaign_events
         WHERE fact = 'clicks' AND isNotNull(campaign_id) AND isNotNull(created_at)
             AND toDate32(toTimeZone(created_at, {timezone:String})) BETWEEN {from:Date32} AND {to:Date32}
     ) AS k
     ASOF LEFT JOIN
     (
         SELECT assumeNotNull(campaign_id) AS of_campaign, assumeNotNull(created_at) AS at, created_at AS seen_at
-        FROM ads.campaign_events
+        FROM ${database}.campaign_events
         WHERE fact = 'impressions' AND isNotNull(campaign_id) AND isNotNull(created_at)
     ) AS i ON k.of_campaign = i.of_campaign AND k.clicked_at >= i.at
     GROUP BY k.of_campaign
 ) AS f
-LEFT JOIN ads.campaign_names AS c ON f.campaign_id = c.campaign_id
-LEFT JOIN ads.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id
-)
-ORDER BY clicks DESC, campaign_id;
+LEFT JOIN ${database}.campaign_names AS c ON f.campaign_id = c.campaign_id
+LEFT JOIN ${database}.advertiser_directory AS a ON c.advertiser_id = a.advertiser_id;

@@ -7,13 +7,15 @@
 -- NULL:     the last impression is NULL when there was none in 35 days
 -- Caveat:   Counted in whole hours, as the rollup has them: up to an hour short. Impressions dated in the future do not count.
 --
--- As a view:  SELECT * FROM ads.kpi_zero_delivery(now = '2026-03-07 10:00:00', timezone = 'UTC', hours = '6', pricing_model = 'cpc', budget_kind = 'lifetime')
--- This file:  clickhouse-client --param_now=… --param_timezone=… --param_hours=… --param_pricing_model=… --param_budget_kind=… --queries-file sql/kpi/zero_delivery.sql
--- Written by scripts/docs.mjs from src/kpi.
+-- The report, where the copy is the database “ads”:
+--   SELECT advertiser_id, advertiser, campaign_id, campaign, start_date, end_date, last_impression_hour, idle_hours, is_silent
+--   FROM ads.kpi_zero_delivery(now = '2026-03-07 10:00:00', timezone = 'UTC', hours = '6', pricing_model = 'cpc', budget_kind = 'lifetime')
+--   ORDER BY idle_hours DESC, campaign_id
+--
+-- The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.
 
-SELECT advertiser_id, advertiser, campaign_id, campaign, start_date, end_date, last_impression_hour, idle_hours, is_silent
-FROM (
-WITH (SELECT (lsn, commit_time, loading) FROM ads.as_of) AS at
+CREATE OR REPLACE VIEW ${database}.kpi_zero_delivery AS
+WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
 SELECT
     f.advertiser_id AS advertiser_id,
     coalesce(a.advertiser, if(isNull(f.advertiser_id), '(none)', '(unknown)')) AS advertiser,
@@ -38,7 +40,7 @@ FROM (
         ifNull(f.impressions, 0) AS impressions, ifNull(f.clicks, 0) AS clicks, ifNull(f.spend, 0) AS spend, ifNull(f.spend_before, 0) AS spend_before,
         ifNull(f.spend_today, 0) AS spend_today, ifNull(f.flight_spend, 0) AS flight_spend, ifNull(f.overspend_daily, 0) AS overspend_daily,
         ifNull(f.pace_sum, 0) AS pace_sum, ifNull(f.pace_squares, 0) AS pace_squares
-    FROM (SELECT * FROM ads.campaign_directory WHERE NOT deleted) AS c
+    FROM (SELECT * FROM ${database}.campaign_directory WHERE NOT deleted) AS c
     LEFT JOIN
     (
         SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, sum(s) AS spend,
@@ -53,11 +55,11 @@ FROM (
             c.start_date AS start_date, c.end_date AS end_date, c.budget AS budget,
             isNotNull(d.day) AND ifNull(d.day >= c.start_date, true) AND ifNull(d.day <= c.end_date, true) AS in_flight
         FROM (SELECT campaign_id, CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)') AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
+            FROM ${database}.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
         UNION ALL
         SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM ads.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day) AS d
-        INNER JOIN ads.campaign_directory AS c ON d.campaign_id = c.campaign_id
+            FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day) AS d
+        INNER JOIN ${database}.campaign_directory AS c ON d.campaign_id = c.campaign_id
         )
         GROUP BY campaign_id
     ) AS f ON c.campaign_id = f.campaign_id
@@ -65,12 +67,12 @@ FROM (
 LEFT JOIN (SELECT campaign_id, max(hour) AS last_hour
     FROM
     (
-        SELECT campaign_id, hour FROM ads.campaign_hourly
+        SELECT campaign_id, hour FROM ${database}.campaign_hourly
         WHERE hour <= {now:DateTime64(6, 'UTC')} AND hour >= subtractDays({now:DateTime64(6, 'UTC')}, 35)
             AND hour >= (SELECT fromUnixTimestamp64Second(86400 * min(last_day), 'UTC') FROM (SELECT campaign_id, max(if(n > 0 AND day < toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), day, -1)) AS latest, if(latest < 0, toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), latest) AS last_day
             FROM
             (
-                SELECT campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) AS day, sum(impressions) AS n FROM ads.campaign_hourly
+                SELECT campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) AS day, sum(impressions) AS n FROM ${database}.campaign_hourly
                 WHERE intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) - 35 AND toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC'))))
                 GROUP BY campaign_id, day
             )
@@ -78,7 +80,7 @@ LEFT JOIN (SELECT campaign_id, max(hour) AS last_hour
             AND (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) >= toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) OR (campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) IN (SELECT campaign_id, last_day FROM (SELECT campaign_id, max(if(n > 0 AND day < toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), day, -1)) AS latest, if(latest < 0, toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), latest) AS last_day
             FROM
             (
-                SELECT campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) AS day, sum(impressions) AS n FROM ads.campaign_hourly
+                SELECT campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) AS day, sum(impressions) AS n FROM ${database}.campaign_hourly
                 WHERE intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) - 35 AND toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC'))))
                 GROUP BY campaign_id, day
             )
@@ -86,7 +88,5 @@ LEFT JOIN (SELECT campaign_id, max(hour) AS last_hour
         GROUP BY campaign_id, hour HAVING sum(impressions) > 0
     )
     GROUP BY campaign_id) AS l ON f.campaign_id = l.campaign_id
-LEFT JOIN ads.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
-WHERE ifNull(f.start_date <= f.today, true) AND ifNull(f.today <= f.end_date, true) AND throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({budget_kind:String} NOT IN ('lifetime', 'daily'), 'budget_kind is lifetime or daily') = 0
-)
-ORDER BY idle_hours DESC, campaign_id;
+LEFT JOIN ${database}.advertiser_directory AS a ON f.advertiser_id = a.advertiser_id
+WHERE ifNull(f.start_date <= f.today, true) AND ifNull(f.today <= f.end_date, true) AND throwIf({pricing_model:String} NOT IN ('cpc', 'cpm'), 'pricing_model is cpc or cpm') = 0 AND throwIf({budget_kind:String} NOT IN ('lifetime', 'daily'), 'budget_kind is lifetime or daily') = 0;

@@ -6,7 +6,13 @@
  * replication slot migrates.
  */
 import { AppError } from '../model/errors.ts';
-import { fillPlaceholders, flywayChecksum, type MigrationFile, readMigrations } from '../model/migration-files.ts';
+import {
+  fillPlaceholders,
+  flywayChecksum,
+  type MigrationFile,
+  readMigrations,
+  readRepeatable,
+} from '../model/migration-files.ts';
 import { chIdent } from '../model/quote.ts';
 import type { ClickHouse } from './client.ts';
 import { splitStatements } from './split-statements.ts';
@@ -15,6 +21,8 @@ import { splitStatements } from './split-statements.ts';
 export interface MigrationOptions {
   /** A directory of `V…__….sql` and `R__….sql`. */
   readonly directory: string;
+  /** A directory of repeatable files that come after those, and the prefix of their names in the history; default: none. */
+  readonly more?: { readonly directory: string; readonly prefix: string };
   /** The database of the table `schema_history`; made when missing. */
   readonly internal: string;
   /** Values of `${name}` in the files, as they shall stand in SQL (quoted where need be). */
@@ -44,7 +52,12 @@ const ALWAYS = /^-- always applied\b/m;
  *   applied); `MIGRATION_FAILED` when a file is misnamed, lacks a placeholder's value, or the server refuses it.
  */
 export async function applyMigrations(clickhouse: ClickHouse, options: MigrationOptions): Promise<string[]> {
-  const files = (await readMigrations(options.directory)).filter(options.filter ?? (() => true));
+  const { directory, more } = options;
+  const found = [
+    ...(await readMigrations(directory)),
+    ...(more ? await readRepeatable(more.directory, more.prefix) : []),
+  ];
+  const files = found.filter(options.filter ?? (() => true));
   const history = `${chIdent(options.internal)}.schema_history`;
   await createHistory(clickhouse, options.internal, history);
   const applied = await readHistory(clickhouse, history);

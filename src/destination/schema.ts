@@ -1,5 +1,5 @@
 /**
- * The objects of the copy that come from files: sql/clickhouse, applied as recorded migrations. Mirrors of
+ * The objects of the copy that come from files: sql/clickhouse and sql/kpi, applied as recorded migrations. Mirrors of
  * tables outside the ad schema are made by ddl.ts.
  */
 import { sqlDirectory } from '../model/package-root.ts';
@@ -50,6 +50,7 @@ export async function migrateClickHouse(
   const { username, password } = new URL(options.url);
   return await applyMigrations(clickhouse, {
     directory: sqlDirectory('clickhouse'),
+    more: { directory: sqlDirectory('kpi'), prefix: 'kpi/' },
     internal: names.internal,
     placeholders: {
       database: names.database,

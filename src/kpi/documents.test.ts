@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { PARAMS, type ParamName } from './definition.ts';
 import { KPIS } from './definitions.ts';
-import { kpiDocument, kpiSqlFile, kpiViewsFile } from './documents.ts';
+import { kpiDocument, kpiSourcesFile, kpiSqlFile } from './documents.ts';
 import { withSources } from './short-cuts.ts';
 import { PRESENT } from './sources.ts';
 
 // Update with `vitest run src/kpi/documents.test.ts -u`, or `npm run docs`.
 describe('files written from the definitions', () => {
   test('WHEN a definition changes THEN the views, the SQL files and the page have changed with it', async () => {
-    await expect(kpiViewsFile()).toMatchFileSnapshot('../../sql/clickhouse/R__kpi_views.sql');
+    await expect(kpiSourcesFile()).toMatchFileSnapshot('../../sql/clickhouse/R__kpi_sources.sql');
     await expect(kpiDocument()).toMatchFileSnapshot('../../docs/kpis.md');
     for (const kpi of Object.values(KPIS)) {
       await expect(kpiSqlFile(kpi)).toMatchFileSnapshot(`../../sql/kpi/${kpi.name}.sql`);

@@ -1,14 +1,12 @@
-/** Files that come from the definitions: the views' SQL, one SQL file per key figure, the dictionary for readers. */
+/** Files that come from the definitions: what they read as views, one SQL file per key figure, the dictionary for readers. */
 import { KPIS } from './definitions.ts';
 import { campaignDirectory } from './directory.ts';
 import { type KpiDefinition, PARAMS } from './definition.ts';
-import { PRESENT } from './sources.ts';
-import { withSources } from './short-cuts.ts';
-import { reportBody, reportStatement, viewStatement } from './statement.ts';
+import { reportStatement, viewStatement } from './statement.ts';
 import { TABLE_FRESHNESS } from './freshness.ts';
 
-/** Who a campaign or advertiser is, also after it was deleted: one row per id. */
-const DIRECTORIES = `-- Campaigns and advertisers by id: those that exist as they stand, deleted ones as they were last.
+/** Who a campaign or advertiser is, also after it was deleted; its events with their prices; how fresh tables are. */
+const SOURCES = `-- Campaigns and advertisers by id: those that exist as they stand, deleted ones as they were last.
 -- Every column is Nullable, so that a join finds NULL where there is no row, whatever the session's settings.
 CREATE OR REPLACE VIEW \${database}.campaign_names AS
 SELECT toNullable(id) AS campaign_id, toNullable(name) AS campaign, toNullable(bid) AS bid, toNullable(budget) AS budget,
@@ -66,21 +64,15 @@ const NOT_COMPUTABLE: readonly (readonly [string, string])[] = [
   ['breakdowns by device, place, creative, page', 'events carry their campaign and their time, nothing else'],
 ];
 
-/** sql/clickhouse/R__kpi_views.sql. */
-export function kpiViewsFile(): string {
-  const head = `-- The key figures as views with parameters:
---   SELECT * FROM \${database}.kpi_ctr(from = '2026-03-01', to = '2026-03-07', timezone = 'UTC') WHERE advertiser_id = 7
--- They read the rollup campaign_hourly; only cap_out and time_to_click read the events. Written by scripts/docs.mjs from src/kpi.`;
-  const views = Object.values<KpiDefinition>(KPIS).map(
-    (kpi) => `-- ${kpi.title}: ${kpi.description}\n${viewStatement(kpi)};`,
-  );
-  return `${[head, DIRECTORIES, ...views].join('\n\n')}\n`;
+/** sql/clickhouse/R__kpi_sources.sql: views that those of the key figures read. */
+export function kpiSourcesFile(): string {
+  return `-- What key figures read besides the rollup. Written by scripts/docs.mjs from src/kpi.\n\n${SOURCES}\n`;
 }
 
-/** sql/kpi/<name>.sql: the report with nothing but tables below it, in the default database. */
+/** sql/kpi/<name>.sql: what the figure is, its view, and the report that `millrace kpi` makes of it. */
 export function kpiSqlFile(kpi: KpiDefinition): string {
-  const { params } = kpi;
-  const call = params.map((name) => `${name} = '${PARAMS[name].example}'`).join(', ');
+  const call = kpi.params.map((name) => `${name} = '${PARAMS[name].example}'`).join(', ');
+  const report = reportStatement(kpi, `ads.${kpi.view}${call === '' ? '' : `(${call})`}`);
   const lines = [
     kpi.title,
     kpi.description,
@@ -91,16 +83,13 @@ export function kpiSqlFile(kpi: KpiDefinition): string {
     `NULL:     ${kpi.nullRule}`,
     ...kpi.caveats.map((caveat) => `Caveat:   ${caveat}`),
     '',
-    `As a view:  SELECT * FROM ads.${kpi.view}(${call})`,
-    `This file:  clickhouse-client ${params.map((name) => `--param_${name}=…`).join(' ')} --queries-file sql/kpi/${kpi.name}.sql`,
-    'Written by scripts/docs.mjs from src/kpi.',
+    'The report, where the copy is the database “ads”:',
+    ...report.split('\n').map((line) => `  ${line}`),
+    '',
+    'The view, which a start makes anew when this file has changed. Written by scripts/docs.mjs from src/kpi.',
   ];
   const head = lines.map((line) => (line === '' ? '--' : `-- ${line}`)).join('\n');
-  const sql = reportStatement(kpi, `(\n${withSources(reportBody(kpi, {}) ?? kpi.sql, PRESENT)}\n)`).replaceAll(
-    '${database}',
-    'ads',
-  );
-  return `${head}\n\n${sql};\n`;
+  return `${head}\n\n${viewStatement(kpi)};\n`;
 }
 
 /** docs/kpis.md. */
@@ -110,7 +99,7 @@ export function kpiDocument(): string {
 
 <!-- Written by scripts/docs.mjs from src/kpi: do not edit. -->
 
-Each figure has one definition, from which come its view in ClickHouse, \`millrace kpi NAME\`, the file in \`sql/kpi\` and this page. Tests compare each with plain SQL over the same rows in PostgreSQL.
+Each figure has one definition, from which come its view in ClickHouse (\`sql/kpi\`), \`millrace kpi NAME\` and this page. Tests compare each with plain SQL over the same rows in PostgreSQL.
 
 ## Rules for all
 
@@ -125,7 +114,6 @@ Each figure has one definition, from which come its view in ClickHouse, \`millra
 - Every row says up to where it holds: \`as_of_lsn\` (position in the source’s log), \`as_of_commit_time\`, and \`loading\` while a table is not complete yet.
 - All are read from the rollup \`campaign_hourly\` or its projections (by campaign and UTC day, by hour), which are kept equal to the events; only \`cap_out\` and \`time_to_click\` read the events themselves.
 - A campaign or advertiser may have rules of its own for what a bid pays for and what a budget is for: table \`pricing_rules\`.
-import { TABLE_FRESHNESS } from './freshness.ts';
 
 ## As of the past
 
@@ -168,7 +156,7 @@ ${kpi.description}
 - NULL: ${kpi.nullRule}
 ${kpi.caveats.map((caveat) => `- ${caveat}`).join('\n')}
 - Example: [on sixteen rows](kpi-examples.md#${kpi.name})
-- View: \`${kpi.view}\`; SQL: [sql/kpi/${kpi.name}.sql](../sql/kpi/${kpi.name}.sql)${kpi.maxDays === null ? '' : `; at most ${kpi.maxDays} days at once`}
+- View: \`${kpi.view}\`, [sql/kpi/${kpi.name}.sql](../sql/kpi/${kpi.name}.sql)${kpi.maxDays === null ? '' : `; at most ${kpi.maxDays} days at once`}
 
 | Column | Label | Unit | Meaning |
 |---|---|---|---|

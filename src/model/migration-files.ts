@@ -44,6 +44,23 @@ export async function readMigrations(directory: string): Promise<MigrationFile[]
   return files;
 }
 
+/**
+ * Reads a directory of which every `.sql` file is repeatable, in the order of names.
+ *
+ * @param prefix Of the names by which histories know them: `kpi/`.
+ */
+export async function readRepeatable(directory: string, prefix: string): Promise<MigrationFile[]> {
+  const names = (await readdir(directory)).filter((name) => name.endsWith('.sql')).toSorted();
+  return await Promise.all(
+    names.map(async (name) => ({
+      script: `${prefix}${name}`,
+      version: null,
+      description: name.slice(0, -'.sql'.length).replaceAll('_', ' '),
+      text: await readFile(join(directory, name), 'utf8'),
+    })),
+  );
+}
+
 /** @throws {AppError} `MIGRATION_FAILED` for a name of another form. */
 export function parseMigration(script: string, text: string): MigrationFile {
   const [, version, versioned] = VERSIONED.exec(script) ?? [];
