@@ -28,12 +28,12 @@ SELECT
     f.clicks AS clicks,
     f.clicks / nullIf(f.impressions, 0) AS ctr,
     f.ctr_low AS ctr_low,
-    multiIf(f.clicks > f.impressions, NULL, isNull(f.m) OR isNaN(f.m), NULL, f.tau2 <= 0, f.m, (f.clicks + f.m * f.strength) / (f.impressions + f.strength)) AS smoothed_ctr,
+    multiIf(f.clicks > f.impressions, NULL, isNull(f.m) OR isNaN(f.m), NULL, f.tau2 <= 0 OR f.impressions + f.strength = 0, f.m, (f.clicks + f.m * f.strength) / (f.impressions + f.strength)) AS smoothed_ctr,
     f.verdict AS verdict,
     at.1 AS as_of_lsn, at.2 AS as_of_commit_time, at.3 AS loading
 FROM
 (
-    SELECT campaign_id, impressions, clicks, if(f.impressions > 0 AND f.clicks <= f.impressions, ((f.clicks / f.impressions) + 1.959964 * 1.959964 / (2 * f.impressions) - 1.959964 * sqrt((f.clicks / f.impressions) * (1 - (f.clicks / f.impressions)) / f.impressions + 1.959964 * 1.959964 / (4 * f.impressions * f.impressions))) / (1 + 1.959964 * 1.959964 / f.impressions), NULL) AS ctr_low,
+    SELECT campaign_id, impressions, clicks, if(f.impressions > 0 AND f.clicks <= f.impressions, if(f.clicks = 0, 0, ((f.clicks / f.impressions) + 1.959964 * 1.959964 / (2 * f.impressions) - 1.959964 * sqrt((f.clicks / f.impressions) * (1 - (f.clicks / f.impressions)) / f.impressions + 1.959964 * 1.959964 / (4 * f.impressions * f.impressions))) / (1 + 1.959964 * 1.959964 / f.impressions)), NULL) AS ctr_low,
         multiIf(clicks > impressions, 'invalid', impressions < 100, 'not enough data', 'ranked') AS verdict,
         m, tau2, if(tau2 > 0, greatest(0, m * (1 - m) / tau2 - 1), 0) AS strength
     FROM

@@ -3,15 +3,24 @@ import { pgRows } from '../source/connection.ts';
 import type { CopySide, SourceSide } from './compare.ts';
 
 /**
- * `audit.version` gets every state of advertiser and campaign in commit order (the tests that use it commit one
- * transaction after the other), beginning with the present one. The constraints go, so that campaigns can be
- * deleted, truncated and made again while their events stay.
+ * Where the audit is kept: `audit.version` every state of advertiser and campaign in commit order, `audit.rule` the pricing
+ * rules that the copy has. The constraints go, so that campaigns can be deleted, truncated and made again while their events stay.
  */
-const SETUP = `
+export const AUDIT_TABLES = `
   CREATE SCHEMA audit;
   CREATE TABLE audit.version (seq bigserial, tbl text, id int, gone boolean, state jsonb, at timestamp DEFAULT (clock_timestamp() at time zone 'utc'),
     xid xid DEFAULT pg_current_xact_id()::xid);
   CREATE INDEX ON audit.version (tbl, id, seq);
+  CREATE TABLE audit.rule (scope text, id int, pricing_model text, budget_kind text);
+  ALTER TABLE impressions DROP CONSTRAINT impressions_campaign_id_fkey; ALTER TABLE clicks DROP CONSTRAINT clicks_campaign_id_fkey`;
+
+/** The present states are the first ones: they have been so for ever, as far as anybody can know. */
+export const AUDIT_PRESENT = `
+  INSERT INTO audit.version (tbl, id, gone, state, at, xid) SELECT 'advertiser', id, false, to_jsonb(a), NULL, NULL FROM advertiser a;
+  INSERT INTO audit.version (tbl, id, gone, state, at, xid) SELECT 'campaign', id, false, to_jsonb(c), NULL, NULL FROM campaign c`;
+
+/** From here on triggers write each state, in the order of commits where those come one after the other. */
+const AUDIT_TRIGGERS = `
   CREATE FUNCTION audit.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF tg_op = 'TRUNCATE' THEN
       EXECUTE format('INSERT INTO audit.version (tbl, id, gone) SELECT %L, id, true FROM %I', tg_table_name, tg_table_name);
@@ -21,16 +30,20 @@ const SETUP = `
     IF tg_op <> 'DELETE' THEN INSERT INTO audit.version (tbl, id, gone, state) VALUES (tg_table_name, new.id, false, to_jsonb(new)); END IF;
     RETURN NULL;
   END $$;
-  INSERT INTO audit.version (tbl, id, gone, state, at) SELECT 'advertiser', id, false, to_jsonb(a), NULL FROM advertiser a;
-  INSERT INTO audit.version (tbl, id, gone, state, at) SELECT 'campaign', id, false, to_jsonb(c), NULL FROM campaign c;
   CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON advertiser FOR EACH ROW EXECUTE FUNCTION audit.note();
   CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON campaign FOR EACH ROW EXECUTE FUNCTION audit.note();
-  CREATE TRIGGER truncated BEFORE TRUNCATE ON campaign FOR EACH STATEMENT EXECUTE FUNCTION audit.note();
-  ALTER TABLE impressions DROP CONSTRAINT impressions_campaign_id_fkey; ALTER TABLE clicks DROP CONSTRAINT clicks_campaign_id_fkey`;
+  CREATE TRIGGER truncated BEFORE TRUNCATE ON advertiser FOR EACH STATEMENT EXECUTE FUNCTION audit.note();
+  CREATE TRIGGER truncated BEFORE TRUNCATE ON campaign FOR EACH STATEMENT EXECUTE FUNCTION audit.note()`;
 
 /** Begins to record. Call it before the pipeline starts. */
 export async function startAudit(pg: SourceSide): Promise<void> {
-  await pg.client.query(SETUP);
+  await pg.client.query(AUDIT_TABLES);
+  await auditFromNow(pg);
+}
+
+/** Forgets what an audit has, and records from the present rows on. */
+export async function auditFromNow(pg: SourceSide): Promise<void> {
+  await pg.client.query(['TRUNCATE audit.version', AUDIT_PRESENT, AUDIT_TRIGGERS].join(';'));
 }
 
 /**

@@ -1,7 +1,8 @@
 /** Everything that is compared after a round: each difference in words, and how much was looked at. */
 import { auditedSpend, auditedVersions, copiedSpend, dateByCommit, keptVersions } from './audit.ts';
 import { adDifferences, type CopySide, type SourceSide, tableDifferences, type Tally } from './compare.ts';
-import { kpiDifferences } from './compare-kpis.ts';
+import type { Asked } from './oracle/asked.ts';
+import { everyKpiDifferences } from './oracle/every-kpi.ts';
 
 /** What was found. */
 export interface Comparison {
@@ -18,9 +19,9 @@ const SHOWN = 12;
 
 /**
  * Compares source and copy: all rows of all tables, rollup against source and mirrors, every version of campaigns and
- * advertisers, spend to the sixth decimal, and the key figures by one of the two pricing models.
+ * advertisers, spend to the sixth decimal, and every key figure, asked in one way.
  */
-export async function compareAll(pg: SourceSide, ch: CopySide, pricingModel: 'cpc' | 'cpm'): Promise<Comparison> {
+export async function compareAll(pg: SourceSide, ch: CopySide, asked: Asked): Promise<Comparison> {
   const tally: Tally = { rows: 0 };
   await dateByCommit(pg);
   const differences = [
@@ -28,7 +29,7 @@ export async function compareAll(pg: SourceSide, ch: CopySide, pricingModel: 'cp
     ...(await tableDifferences(pg, ch, 'document', tally)),
     ...(await versionDifferences(pg, ch, tally)),
     ...(await spendDifferences(pg, ch, tally)),
-    ...(await kpiDifferences(pg, ch, pricingModel, tally)),
+    ...(await everyKpiDifferences(pg, ch, [asked], tally)),
   ];
   return { rows: tally.rows, differences };
 }

@@ -5,6 +5,7 @@ import { pgRows } from '../source/connection.ts';
 import { type Comparison, compareAll } from './compare-round.ts';
 import { FAULTS, type Victim } from './fault-kinds.ts';
 import { inject, type Injected } from './faults.ts';
+import { askedInRound } from './oracle/ways.ts';
 import { type Lab, PIPELINE } from './lab.ts';
 import type { LiveTraffic, TrafficTotals } from './live-traffic.ts';
 import type { Overheard, PipelineChild } from './pipeline-child.ts';
@@ -57,7 +58,7 @@ export async function runRound(plan: RoundPlan, stage: Stage): Promise<RoundResu
   const recoveryMs = await recovery;
   await catchUp(lab, stage.signal);
   const comparison = await lab.withSource(async (client) =>
-    compareAll({ client }, lab.copy, plan.round % 2 === 0 ? 'cpc' : 'cpm'),
+    compareAll({ client }, lab.copy, askedInRound(plan.round, new Date())),
   );
   return {
     plan,

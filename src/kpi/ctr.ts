@@ -32,13 +32,17 @@ const COLUMNS = [
 /** z of a two-sided 95 % interval. */
 const Z = '1.959964';
 
-/** A bound of the Wilson interval of `f.clicks` among `f.impressions`. */
+/**
+ * A bound of the Wilson interval of `f.clicks` among `f.impressions`. Without clicks the lower one is 0 and with as many as
+ * impressions the upper one 1: exactly, as ranks are told from equal bounds.
+ */
 export function wilson(sign: '+' | '-'): string {
   const p = '(f.clicks / f.impressions)';
   const n = 'f.impressions';
+  const limit = sign === '-' ? 'f.clicks = 0, 0' : `f.clicks = ${n}, 1`;
   return (
-    `(${p} + ${Z} * ${Z} / (2 * ${n}) ${sign} ${Z} * sqrt(${p} * (1 - ${p}) / ${n} + ${Z} * ${Z} / (4 * ${n} * ${n})))` +
-    ` / (1 + ${Z} * ${Z} / ${n})`
+    `if(${limit}, (${p} + ${Z} * ${Z} / (2 * ${n}) ${sign} ${Z} * sqrt(${p} * (1 - ${p}) / ${n} + ${Z} * ${Z} / (4 * ${n} * ${n})))` +
+    ` / (1 + ${Z} * ${Z} / ${n}))`
   );
 }
 

@@ -125,6 +125,14 @@ With \`eventHistory: on\` ([config.md](config.md)) the copy keeps every version 
 - The rules of \`pricing_rules\` have no past: the present ones hold.
 - The views know the present only. A question about the past reads all versions of all events instead of the rollup, so its cost grows with the events, where that of the present does not. Keeping them costs about the bytes of the events once more, and each insert one more table.
 
+## Exactness
+
+One oracle, plain SQL over the source rows and an audit by triggers (\`src/chaos/oracle\`), computes every figure and all its columns but words made from them; it shares no code with the figures. Money and counts are compared to the last digit, floating point to eleven digits, in any time zone, grain, level and filter:
+
+- on a difficult week and on random months (\`query.ch.test.ts\`, \`oracle.ch.test.ts\`);
+- after random histories of all tables, with kills of the process at random steps (\`kpi-histories.e2e.test.ts\`): bids that change mid-hour, events that come before them late, or change and go afterwards, campaigns that are moved, deleted and made again, tables that are emptied; now, and later as of then;
+- after every round of \`millrace chaos\` ([chaos.md](chaos.md)), where servers and connections break, too.
+
 ## Parameters of the views
 
 | Parameter | Type | Meaning |

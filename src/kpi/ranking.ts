@@ -59,7 +59,7 @@ SELECT
     f.clicks AS clicks,
     ${CTR_SELECT},
     f.ctr_low AS ctr_low,
-    multiIf(f.clicks > f.impressions, NULL, isNull(f.m) OR isNaN(f.m), NULL, f.tau2 <= 0, f.m, (f.clicks + f.m * f.strength) / (f.impressions + f.strength)) AS smoothed_ctr,
+    multiIf(f.clicks > f.impressions, NULL, isNull(f.m) OR isNaN(f.m), NULL, f.tau2 <= 0 OR f.impressions + f.strength = 0, f.m, (f.clicks + f.m * f.strength) / (f.impressions + f.strength)) AS smoothed_ctr,
     f.verdict AS verdict,
     ${AS_OF_COLUMNS}
 FROM

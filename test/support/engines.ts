@@ -1,7 +1,7 @@
 /**
  * vitest's global setup: both engines, started once for all test files, in a directory of their own.
  * `TEST_POSTGRES_URL` and `TEST_CLICKHOUSE_URL` (both) name servers to use instead: a superuser with
- * `wal_level=logical`, and a user that may create databases.
+ * `wal_level=logical` and `track_commit_timestamp`, and a user that may create databases.
  */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,6 +23,8 @@ const FAST = {
   max_replication_slots: '64',
   max_wal_senders: '64',
   max_connections: '200',
+  // The audit of bids and deletions is dated by commit.
+  track_commit_timestamp: 'on',
 };
 
 /** Starts the engines and tells the tests where they are; returns what stops them. */
