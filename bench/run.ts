@@ -1,5 +1,6 @@
 /**
- * The benchmarks: `npm run bench -- load|stream|freshness|huge|verify|query|idle|tables [--rows N] [--tables N] [--repeat N] [--seconds N] [--flush-ms N] [--mib N] [--json] [--save]`.
+ * The benchmarks: `npm run bench -- load|stream|freshness|huge|verify|query|idle|tables [--rows N] [--tables N] [--repeat N] [--seconds N] [--flush-ms N] [--mib N] [--json] [--save]`;
+ * `query` also takes `--keep DIR` and `--make-only`.
  * What they measure and how to read them: docs/benchmarks.md.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -29,6 +30,10 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string' },
     'flush-ms': { type: 'string' },
     mib: { type: 'string', default: '1024' },
+    /** `query`: the engines' directories, one for each size, kept and used again. */
+    keep: { type: 'string' },
+    /** `query`: makes what is to be measured, and ends. */
+    'make-only': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     /** Writes bench/results/<scenario>.json: for runs at full size. */
     save: { type: 'boolean', default: false },
@@ -36,22 +41,37 @@ const { values, positionals } = parseArgs({
 });
 
 const repeat = Number(values.repeat);
-const SCENARIOS: Record<string, (lab: Lab) => Promise<Findings>> = {
-  load: (lab) => measureLoad(lab, { rows: Number(values.rows ?? LOAD_ROWS), repeat }),
-  huge: (lab) => measureHuge(lab, { rows: Number(values.rows ?? HUGE_ROWS) }),
-  stream: (lab) => measureStream(lab, { rows: Number(values.rows ?? STREAM_ROWS), repeat }),
-  freshness: (lab) =>
+type Scenario = () => Promise<Omit<Result, 'scenario' | 'measuredAt'>>;
+const SCENARIOS: Record<string, Scenario> = {
+  load: inLab((lab) => measureLoad(lab, { rows: Number(values.rows ?? LOAD_ROWS), repeat })),
+  huge: inLab((lab) => measureHuge(lab, { rows: Number(values.rows ?? HUGE_ROWS) })),
+  stream: inLab((lab) => measureStream(lab, { rows: Number(values.rows ?? STREAM_ROWS), repeat })),
+  freshness: inLab((lab) =>
     measureFreshness(lab, { seconds: optional(values.seconds), minFlushIntervalMs: optional(values['flush-ms']) }),
-  verify: (lab) => measureVerify(lab, { rows: Number(values.rows ?? VERIFY_ROWS), repeat }),
-  query: (lab) =>
-    measureQueries(lab, {
+  ),
+  verify: inLab((lab) => measureVerify(lab, { rows: Number(values.rows ?? VERIFY_ROWS), repeat })),
+  query: () =>
+    measureQueries({
       sizes: values.rows === undefined ? QUERY_SIZES : values.rows.split(',').map(Number),
       repeat,
       seconds: optional(values.seconds) ?? 20,
+      keepIn: values.keep,
+      makeOnly: values['make-only'],
     }),
-  idle: (lab) => measureIdle(lab, Number(values.mib)),
-  tables: (lab) => measureTables(lab, Number(values.tables ?? MANY_TABLES)),
+  idle: inLab((lab) => measureIdle(lab, Number(values.mib))),
+  tables: inLab((lab) => measureTables(lab, Number(values.tables ?? MANY_TABLES))),
 };
+
+/** On engines that are made for it and removed. */
+function inLab(measure: (lab: Lab) => Promise<Findings>): Scenario {
+  return async () => {
+    await using lab = await openLab();
+    const machine = await describeMachine(lab);
+    const findings = await measure(lab);
+    machine.loadAverage.push(loadNow());
+    return { machine, ...findings };
+  };
+}
 
 function optional(text: string | undefined): number | undefined {
   return text === undefined ? undefined : Number(text);
@@ -60,12 +80,8 @@ function optional(text: string | undefined): number | undefined {
 async function run(scenario: string): Promise<Result> {
   const measure = SCENARIOS[scenario];
   if (measure === undefined) throw new Error(`unknown scenario ${scenario}: ${Object.keys(SCENARIOS).join(', ')}`);
-  await using lab = await openLab();
-  const machine = await describeMachine(lab);
   const measuredAt = new Date().toISOString();
-  const findings = await measure(lab);
-  machine.loadAverage.push(loadNow());
-  return { scenario, measuredAt, machine, ...findings };
+  return { scenario, measuredAt, ...(await measure()) };
 }
 
 /** Files of docs/. */
@@ -82,7 +98,7 @@ for (const scenario of positionals.length === 0 ? Object.keys(SCENARIOS) : posit
   const text = `${JSON.stringify(result, null, 2)}\n`;
   if (values.json) process.stdout.write(text);
   else printResult(result);
-  if (values.save) {
+  if (values.save && !values['make-only']) {
     const directory = join(packageRoot(), 'bench', 'results');
     await mkdir(directory, { recursive: true });
     await writeFile(join(directory, `${scenario}.json`), text);

@@ -107,7 +107,7 @@ function summary(samples: readonly Sample[]): Findings['figures'] {
   return Object.fromEntries([...fields, ...rates].map((field) => [field, of(field)]));
 }
 
-await using lab = await openLab({});
+await using lab = await openLab({ settings: {} });
 const machine = await describeMachine(lab);
 const measuredAt = new Date().toISOString();
 const { findings, samples } = await soak(lab, Number(values.minutes), Number(values.rate));

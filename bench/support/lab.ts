@@ -1,5 +1,5 @@
 /** Both engines of a scenario, in a directory of their own, and what every contender needs of them. */
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from 'pg';
@@ -22,14 +22,24 @@ export interface Lab extends AsyncDisposable {
   readonly engines: EmbeddedEngines;
   readonly pg: Client;
   readonly ch: ClickHouse;
+  readonly dataDir: string;
+}
+
+/** What differs between labs. */
+export interface LabOptions {
+  /** Of PostgreSQL. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Where everything is kept, and taken up again by the next lab; removed at the end when absent. */
+  readonly keepIn?: string | undefined;
 }
 
 /** Wider limits for what a checkpoint's time depends on: so that none falls into one contender's run and not the other's. */
-const RARE_CHECKPOINTS = { max_wal_size: '8GB', checkpoint_timeout: '1h' };
+export const RARE_CHECKPOINTS = { max_wal_size: '8GB', checkpoint_timeout: '1h' };
 
 /** Starts the engines with their default settings otherwise: PostgreSQL flushes every commit to disk. */
-export async function openLab(settings: Record<string, string> = RARE_CHECKPOINTS): Promise<Lab> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'millrace-bench-'));
+export async function openLab({ settings = RARE_CHECKPOINTS, keepIn }: LabOptions = {}): Promise<Lab> {
+  if (keepIn !== undefined) await mkdir(keepIn, { recursive: true });
+  const dataDir = keepIn ?? (await mkdtemp(join(tmpdir(), 'millrace-bench-')));
   await chmod(dataDir, 0o711);
   const engines = await startEngines({ dataDir, postgres: { settings } });
   const pg = await connectPostgres(engines.postgres.url, { applicationName: 'bench' });
@@ -37,10 +47,11 @@ export async function openLab(settings: Record<string, string> = RARE_CHECKPOINT
   const close = async (): Promise<void> => {
     await pg.end();
     await ch[Symbol.asyncDispose]();
+    if (keepIn !== undefined) return await engines.stop();
     await Promise.all([engines.postgres.kill('SIGQUIT'), engines.clickhouse.kill()]);
     await rm(dataDir, { recursive: true, force: true });
   };
-  return { engines, pg, ch, [Symbol.asyncDispose]: close };
+  return { engines, pg, ch, dataDir, [Symbol.asyncDispose]: close };
 }
 
 /** Makes `impressions` anew and fills it with `rows` rows: 5,000 campaigns, one event each 0.8 s or so. */

@@ -1,15 +1,28 @@
-/** One query over plain HTTP, with what the server says it has read. */
+/** One query, over plain HTTP or of PostgreSQL, with what it cost; given up at a limit. */
 import { performance } from 'node:perf_hooks';
+import type { Client } from 'pg';
+import type { AppError } from '../../src/model/errors.ts';
+import { pgRows } from '../../src/source/connection.ts';
 
 /** What a query cost. */
 export interface QueryCost {
   readonly ms: number;
   readonly readRows: number;
   readonly readBytes: number;
+  /** It was given up: after the limit of time, or as it wanted more memory than the server gives. */
+  readonly gaveUp: 'time' | 'memory' | null;
 }
 
+/** How long a query may take. */
+export const LIMIT_SECONDS = 60;
+
+/** ClickHouse's codes TIMEOUT_EXCEEDED and MEMORY_LIMIT_EXCEEDED. */
+const GIVEN_UP: Readonly<Record<string, 'time' | 'memory'>> = { '159': 'time', '241': 'memory' };
+/** PostgreSQL's state of a query that was cancelled. */
+const CANCELLED = '57014';
+
 /**
- * Runs a query to its last byte.
+ * Runs a query of ClickHouse to its last byte.
  *
  * @param params Values of `{name:Type}` in it.
  */
@@ -19,7 +32,12 @@ export async function measureQuery(
   params: Readonly<Record<string, string>>,
 ): Promise<QueryCost> {
   const { username, password, origin } = new URL(url);
-  const settings = { wait_end_of_query: '1', enable_extended_results_for_datetime_functions: '1', join_use_nulls: '1' };
+  const settings = {
+    wait_end_of_query: '1',
+    enable_extended_results_for_datetime_functions: '1',
+    join_use_nulls: '1',
+    max_execution_time: String(LIMIT_SECONDS),
+  };
   const query = new URLSearchParams(settings);
   for (const [name, value] of Object.entries(params)) query.set(`param_${name}`, value);
   const account = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64');
@@ -31,7 +49,24 @@ export async function measureQuery(
   });
   const text = await response.text();
   const ms = performance.now() - startedAt;
-  if (!response.ok) throw new Error(text.slice(0, 400));
   const summary = JSON.parse(response.headers.get('x-clickhouse-summary') ?? '{}') as Record<string, string>;
-  return { ms, readRows: Number(summary['read_rows'] ?? 0), readBytes: Number(summary['read_bytes'] ?? 0) };
+  const gaveUp = response.ok ? null : GIVEN_UP[response.headers.get('x-clickhouse-exception-code') ?? ''];
+  if (gaveUp === undefined) throw new Error(text.slice(0, 400));
+  return { ms, readRows: Number(summary['read_rows'] ?? 0), readBytes: Number(summary['read_bytes'] ?? 0), gaveUp };
+}
+
+/** Runs a query of PostgreSQL; what it reads is not told there. */
+export async function measurePostgres(pg: Client, sql: string): Promise<QueryCost> {
+  await pgRows(pg, `SET statement_timeout = '${LIMIT_SECONDS}s'`);
+  const startedAt = performance.now();
+  const gaveUp = await pgRows(pg, sql).then(
+    () => null,
+    (error: AppError) => {
+      if (error.details['sqlState'] === CANCELLED) return 'time' as const;
+      throw error;
+    },
+  );
+  const ms = performance.now() - startedAt;
+  await pgRows(pg, 'RESET statement_timeout');
+  return { ms, readRows: 0, readBytes: 0, gaveUp };
 }

@@ -1,18 +1,31 @@
 /** The result of the scenario `query` as a page with plots. */
 import { barChart, type BarGroup } from './bar-chart.ts';
+import { LIMIT_SECONDS } from './measured-query.ts';
 import type { Result } from './result.ts';
+
+type Figure = Readonly<Record<string, number>>;
 
 /** File name in docs/ → text. */
 export function queryPage(result: Result): Record<string, string> {
   const sizes = [...new Set(Object.keys(result.figures).map((name) => name.split(' ').slice(0, 2).join(' ')))];
-  const plots = sizes.map((size) => [`query/${size.replace(' ', '').toLowerCase()}.svg`, plot(result, size)] as const);
+  const plots = sizes.map((size) => [`query/${fileOf(size)}`, plot(result, size)] as const);
   return { 'query.md': page(result, sizes), ...Object.fromEntries(plots) };
+}
+
+/** Name of a size's plot. */
+function fileOf(size: string): string {
+  return `${size.replace(' ', '').toLowerCase()}.svg`;
+}
+
+/** The one line that is no key figure. */
+function isReaders(name: string): boolean {
+  return name.endsWith(' readers');
 }
 
 function plot(result: Result, size: string): string {
   const groups = figuresOf(result, size).flatMap(([name, figure]): BarGroup[] => {
-    if (name === '16 readers') return [];
-    const values = ['medianMs', 'mirrorMs', 'postgresMs'].map((field) => figure[field] || null);
+    if (isReaders(name)) return [];
+    const values = ['medianMs', 'mirrorMs', 'postgresMs'].map((field) => figure[field] ?? null);
     return [{ name, values }];
   });
   return barChart(
@@ -23,54 +36,70 @@ function plot(result: Result, size: string): string {
   );
 }
 
-function figuresOf(result: Result, size: string): [string, Readonly<Record<string, number>>][] {
+function figuresOf(result: Result, size: string): [string, Figure][] {
   return Object.entries(result.figures)
     .filter(([name]) => name.startsWith(`${size} `))
     .map(([name, figure]) => [name.slice(size.length + 1), figure]);
 }
 
-function page({ machine, measuredAt, figures, bars, ...rest }: Result, sizes: readonly string[]): string {
-  const result = { machine, measuredAt, figures, bars, ...rest };
-  const [before, after] = machine.loadAverage;
-  const number = (value: number | undefined): string =>
-    value === undefined || value === 0 ? '' : value.toLocaleString('en-US');
-  const sections = sizes.map((size) => {
-    const rows = figuresOf(result, size);
-    const lines = rows
-      .filter(([name]) => name !== '16 readers')
-      .map(([name, f]) =>
-        [
-          name,
-          ...['medianMs', 'p99Ms', 'readRows', 'readMiB', 'mirrorMs', 'mirrorReadRows', 'postgresMs'].map((field) =>
-            number(f[field]),
-          ),
-        ].join(' | '),
-      );
-    const readers = rows.find(([name]) => name === '16 readers')?.[1] ?? {};
-    return `## ${size} impressions
+/** A time of a figure; one that was given up is known to be longer, or to want too much memory. */
+function time(figure: Figure, place: string): string {
+  const gaveUp = figure[`${place}GaveUp`];
+  const value = number(figure[place === 'own' ? 'medianMs' : `${place}Ms`]);
+  return gaveUp === undefined ? value : gaveUp === 1 ? `> ${LIMIT_SECONDS * 1000}` : 'out of memory';
+}
 
-![Median times](query/${size.replace(' ', '').toLowerCase()}.svg)
+function number(value: number | undefined): string {
+  return value === undefined ? '' : value.toLocaleString('en-US');
+}
 
-| figure | median, ms | p99, ms | rows read | MiB read | on the mirrors, ms | rows read there | PostgreSQL, ms |
-|---|---:|---:|---:|---:|---:|---:|---:|
-${lines.map((line) => `| ${line} |`).join('\n')}
+/** How many times longer it takes in the other place; at least, where that was given up. */
+function times(figure: Figure, place: string): string {
+  const other = figure[`${place}Ms`];
+  if (other === undefined || figure[`${place}GaveUp`] === 2) return '';
+  const ratio = other / (figure['medianMs'] ?? Number.NaN);
+  return `${figure[`${place}GaveUp`] === undefined ? '' : '> '}${number(Number(ratio.toPrecision(ratio < 10 ? 2 : 3)))}×`;
+}
+
+function section(result: Result, size: string): string {
+  const rows = figuresOf(result, size);
+  const lines = rows
+    .filter(([name]) => !isReaders(name))
+    .map(([name, f]) => {
+      const own = [time(f, 'own'), ...['p99Ms', 'readRows', 'readMiB'].map((field) => number(f[field]))];
+      const mirror = [time(f, 'mirror'), times(f, 'mirror'), number(f['mirrorReadRows'])];
+      return ['', name, ...own, ...mirror, time(f, 'postgres'), times(f, 'postgres'), ''].join(' | ').trim();
+    });
+  const readers = rows.find(([name]) => isReaders(name))?.[1] ?? {};
+  return `## ${size} impressions
+
+![Median times](query/${fileOf(size)})
+
+| figure | median, ms | p99, ms | rows read | MiB read | on the mirrors, ms | | rows read there | PostgreSQL, ms | |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+${lines.join('\n')}
 
 Sixteen readers at once: median ${number(readers['medianMs'])} ms, p99 ${number(readers['p99Ms'])} ms (${number(readers['queries'])} queries); while ${number(readers['writtenPerSecond'])} rows a second
 stream in: median ${number(readers['streamingMedianMs'])} ms, p99 ${number(readers['streamingP99Ms'])} ms (${number(readers['streamingQueries'])} queries).
 `;
-  });
+}
+
+function page(result: Result, sizes: readonly string[]): string {
+  const { machine, measuredAt, bars } = result;
+  const [before, after] = machine.loadAverage;
   return `# How fast the key figures are
 
 <!-- Written by \`npm run bench -- query --save\`. -->
 
-Every key figure over 90 days (\`hourly\`: the last seven) and 2,000 campaigns, as the views give it: ten percent clicks, one percent of the events changed and one in a
+Every key figure over 90 days (\`hourly\`: the last seven) and 2,000 campaigns, as it is asked: ten percent clicks, one percent of the events changed and one in a
 thousand deleted after the load, the copy made and followed by Millrace itself. Beside it the same figure computed from the mirrors
-(\`FINAL\`, each event at the price of its time) and, for some, from PostgreSQL with covering indexes on (created_at, campaign_id) and
-(campaign_id, created_at). Times are of the whole answer over HTTP. An empty field was not measured: figures that read events anyway, or have no counterpart.
+(\`FINAL\`, each event at the price of its time), and from PostgreSQL with covering indexes on (created_at, campaign_id) and
+(campaign_id, created_at), there at today's bids. Times are of the whole answer, on a warm cache; × says how many times longer it takes elsewhere. After
+${LIMIT_SECONDS} s a query is given up. An empty field: the figure reads events anyway, or has no counterpart.
 
 ${machine.cpu} × ${machine.cores}, ${machine.memoryGiB} GiB, node ${machine.node}, PostgreSQL ${machine.postgres}, ClickHouse ${machine.clickhouse}; load average ${before} before, ${after} after; ${measuredAt.slice(0, 10)}.
 ${(before ?? 0) > 1 ? '\n**The machine was busy with other work: these figures are not final.**\n' : ''}
-${sections.join('\n')}
+${sizes.map((size) => section(result, size)).join('\n')}
 ## Bars
 
 | bar | wanted | got | |
