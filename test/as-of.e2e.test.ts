@@ -1,15 +1,26 @@
 /** Key figures as of the past: what they were then, by plain SQL on the source. `TEST_RANDOM_SEED` says where they begin, `TEST_LONG=1` asks at every step. Through kills: kpi-histories.e2e. */
+import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { adDifferences } from '../src/chaos/compare.ts';
+import { FIRST_ROWS } from '../src/chaos/random-sessions.ts';
 import { auditFromNow, dateByCommit, instant } from '../src/chaos/audit.ts';
 import type { Asked } from '../src/chaos/oracle/asked.ts';
 import { type Answer, answersOfSource, differencesFrom } from '../src/chaos/oracle/every-kpi.ts';
+import { ControlStore } from '../src/destination/control.ts';
 import { queryKpi } from '../src/kpi/query.ts';
 import { formatLsn } from '../src/model/lsn.ts';
+import { pgRows } from '../src/source/connection.ts';
 import { currentLsn } from '../src/source/slot.ts';
+import { request } from '../src/verify/ask.ts';
+import { verify } from '../src/verify/verify.ts';
 import { randomMonth, writeRules } from './support/ad-scenes.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
-import { temporaryClickHouse, type TemporaryPostgres } from './support/databases.ts';
+import { temporaryClickHouse, type TemporaryClickHouse, type TemporaryPostgres } from './support/databases.ts';
 import { startPipeline } from './support/pipeline.ts';
+import { presentWriter } from './support/plant.ts';
+import { resyncTables } from './support/resync.ts';
+import { verifyOptions } from './support/verification.ts';
+import { waitFor } from './support/wait.ts';
 
 const SEED = Number(process.env['TEST_RANDOM_SEED'] ?? 4_711);
 const isLong = process.env['TEST_LONG'] === '1';
@@ -141,3 +152,113 @@ test('GIVEN a copy that kept nothing WHEN events are kept from now on THEN its p
   await off.caughtUp();
   await expect(impressions(two)).rejects.toThrow(/keeps no versions of events/);
 }, 120_000);
+
+test('GIVEN moments of the past WHEN the copy is repaired, computed anew, loaded again or altered THEN they are told as they were, or refused where they cannot be', async () => {
+  await using pg = await temporaryAdSource();
+  await using ch = await temporaryClickHouse();
+  await pg.client.query(FIRST_ROWS);
+  const options = { eventHistory: 'on', catalogPollMs: 100 } as const;
+  let pipeline = startPipeline(pg, ch, options);
+  await pipeline.caughtUp();
+  const tell = async (asOf?: string): Promise<unknown> => {
+    const asked = {
+      pricingModel: 'cpc',
+      by: 'campaign',
+      grain: 'total',
+      from: '2020-01-01',
+      to: '2029-01-01',
+    } as const;
+    const { rows } = await queryKpi(ch.client, ch, 'delivery', { ...asked, asOf });
+    return { rows, campaigns: (await queryKpi(ch.client, ch, 'campaigns', { pricingModel: 'cpc', asOf })).rows };
+  };
+  /** The copy as it is now, checked; and something that changes it afterwards. */
+  const moment = async (): Promise<{ lsn: string; was: unknown }> => {
+    await pipeline.caughtUp();
+    expect(await adDifferences(pg, ch)).toEqual([]);
+    const was = { lsn: formatLsn(await currentLsn(pg.client)), was: await tell() };
+    await pg.client.query(
+      'DELETE FROM clicks WHERE id % 7 = 0; UPDATE campaign SET bid = bid + 1; UPDATE impressions SET campaign_id = 1 + id % 5 WHERE id % 3 = 0; INSERT INTO clicks (campaign_id) VALUES (2)',
+    );
+    await pipeline.caughtUp();
+    expect(await tell()).not.toEqual(was.was);
+    return was;
+  };
+  const expectTold = async ({ lsn, was }: { lsn: string; was: unknown }): Promise<void> =>
+    expect(await tell(lsn)).toEqual(was);
+  const expectRefused = async ({ lsn }: { lsn: string }): Promise<void> =>
+    await expect(tell(lsn)).rejects.toMatchObject({ code: 'AS_OF_UNKNOWN' });
+  const repair = async (...damage: readonly string[]): Promise<void> => {
+    const settings = await presentWriter(ch, pg.database);
+    for (const sql of damage) await ch.client.command(sql, { settings });
+    expect((await verify(verifyOptions(pg, ch, { repair: true }))).verdict).toBe('repaired');
+  };
+  const restart = async (between: () => Promise<unknown>): Promise<void> => {
+    await pipeline.stop();
+    await between();
+    pipeline = startPipeline(pg, ch, options);
+    await pipeline.caughtUp();
+  };
+
+  // A rollup that is wrong, and a row of a mirror that is: their histories were right.
+  const first = await moment();
+  await repair(
+    `INSERT INTO ${ch.database}.campaign_hourly VALUES (1, '2026-01-01 00:00:00', 5, 5, 5, 5)`,
+    `INSERT INTO ${ch.database}.impressions SELECT id, 6, created_at, _version, 0 FROM ${ch.database}.impressions FINAL WHERE id = 9`,
+  );
+  expect(await rebuildRollups(pg, ch)).toMatchObject({ kind: 'rebuilt' });
+  await expectTold(first);
+  // A version that is gone from the history: nobody knows since when.
+  await repair(`ALTER TABLE ${ch.database}.impressions_history DELETE WHERE id = 9 SETTINGS mutations_sync = 1`);
+  await expectRefused(first);
+  // Without any commit since: the repaired rows are of this moment already.
+  const repaired = formatLsn(await currentLsn(pg.client));
+  const present = await tell();
+  expect(await tell(repaired)).toEqual(present);
+  const second = await moment();
+  await expectTold({ lsn: repaired, was: present });
+  await expectTold(second);
+  // One table is loaded again.
+  await restart(async () => resyncTables(pg, ch, ['public.clicks']));
+  await expectRefused(second);
+  const third = await moment();
+  await expectTold(third);
+  // Rewritten, which no change tells.
+  await pg.client.query(
+    "ALTER TABLE impressions ALTER COLUMN created_at TYPE timestamp USING created_at - interval '1 hour'",
+  );
+  await waitFor(async () => (await adDifferences(pg, ch)).length === 0, { what: 'the table to be loaded again' });
+  await expectRefused(third);
+  const fourth = await moment();
+  await expectTold(fourth);
+  // The slot is lost, and the copy knows of commits that this source, which was taken back, never had.
+  await restart(async () => {
+    await pgRows(pg.client, 'SELECT pg_drop_replication_slot($1)', [pg.database]);
+    const [strange, far] = [(await currentLsn(pg.client)) + 500_000n, (await currentLsn(pg.client)) + (1n << 40n)];
+    const settings = await presentWriter(ch, pg.database);
+    await ch.client.command(
+      `INSERT INTO ${ch.internal}.commits VALUES ('${pg.database}', ${strange}, '2199-01-01 00:00:00')`,
+      { settings },
+    );
+    await ch.client.command(
+      `INSERT INTO ${ch.internal}.event_history (pipeline, from_lsn) VALUES ('${pg.database}', ${far})`,
+      {
+        settings,
+      },
+    );
+    await resyncTables(pg, ch);
+    await pg.client.query("SELECT pg_logical_emit_message(false, 'test', repeat('x', 1000000))");
+  });
+  await expectRefused(fourth);
+  const fifth = await moment();
+  await expectTold(fifth);
+  expect(
+    (await queryKpi(ch.client, ch, 'campaigns', { pricingModel: 'cpc', asOf: fifth.lsn })).asOf.commitTime,
+  ).not.toMatch(/^2199/);
+  await pipeline.stop();
+}, 240_000);
+
+async function rebuildRollups(pg: TemporaryPostgres, ch: TemporaryClickHouse) {
+  const store = new ControlStore(ch.client, ch, pg.database);
+  const control = { control: pg.client, store, waitMs: 60_000, signal: new AbortController().signal };
+  return await request({ kind: 'rebuild', id: randomUUID(), month: null }, control);
+}

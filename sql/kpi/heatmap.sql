@@ -42,6 +42,7 @@ FROM
         FROM ${database}.campaign_hourly
         WHERE (hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)
         GROUP BY campaign_id, cell
+        HAVING i != 0 OR k != 0
         UNION ALL
         SELECT campaign_id, arrayJoin(range(168)), 0, 0
         FROM

@@ -121,7 +121,7 @@ With \`eventHistory: on\` ([config.md](config.md)) the copy keeps every version 
 
 - A position (\`16/B374D848\`) means everything committed up to it, to the single commit. A time means everything before the first commit that is later by the clock of the source, as \`recovery_target_time\` does in PostgreSQL; without an offset it is in UTC.
 - The answer names the commit it is of. “Now” is that commit’s time, and prices are those of the bids known then.
-- The past begins when all tables were loaded, at the first start or at the last \`millrace resync\`, or when \`eventHistory\` was switched on. Before that, beyond what is applied, and while tables load the question is refused. Switched off, what was kept is dropped.
+- The past begins when all tables were loaded, at the first start or at the last \`millrace resync\`, or when \`eventHistory\` was switched on. Where \`millrace verify --repair\` finds that a version itself was lost or wrong, it begins there, too: since when it was so nobody knows. Before that, beyond what is applied, and while tables load the question is refused. Switched off, what was kept is dropped.
 - The rules of \`pricing_rules\` have no past: the present ones hold.
 - The views know the present only. A question about the past reads all versions of all events instead of the rollup, so its cost grows with the events, where that of the present does not. Keeping them costs about the bytes of the events once more, and each insert one more table.
 

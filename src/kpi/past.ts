@@ -127,7 +127,7 @@ interface ExtentRow {
 function tooEarly(asked: string, { fromLsn }: Extent): AppError {
   return new AppError(
     'AS_OF_UNKNOWN',
-    `${asked} lies before ${formatLsn(fromLsn)}, where the past of the copy begins: its last load, or the first start with eventHistory`,
+    `${asked} lies before ${formatLsn(fromLsn)}, where the past of the copy begins: its last load, the first start with eventHistory, or a repair of what it had kept`,
   );
 }
 

@@ -119,6 +119,7 @@ FROM
         FROM \${facts}
         WHERE ${IN_RANGE}
         GROUP BY campaign_id, cell
+        HAVING i != 0 OR k != 0
         UNION ALL
         SELECT campaign_id, arrayJoin(range(168)), 0, 0
         FROM
@@ -139,7 +140,7 @@ ${JOIN_CAMPAIGN}`,
     whole: `SELECT cell DIV 24 + 1 AS weekday, cell % 24 AS hour_of_day, sum(i) AS impressions, sum(k) AS clicks
 FROM
 (
-    SELECT ${CELL} AS cell, sum(impressions) AS i, sum(clicks) AS k FROM \${facts} WHERE ${IN_RANGE} GROUP BY cell
+    SELECT ${CELL} AS cell, sum(impressions) AS i, sum(clicks) AS k FROM \${facts} WHERE ${IN_RANGE} GROUP BY cell HAVING i != 0 OR k != 0
     UNION ALL
     SELECT arrayJoin(range(168)), 0, 0 FROM (${ANYBODY})
 )

@@ -10,6 +10,7 @@ import { pastSources } from './past-sources.ts';
 import { withSources } from './short-cuts.ts';
 import { cutSources, PRESENT, type Sources } from './sources.ts';
 import { reportBody, reportStatement, viewCall } from './statement.ts';
+import { eventDays, type Range } from './event-days.ts';
 import { hasWholeHours, isTimeZone } from '../model/time-zones.ts';
 
 /** What to ask. Days are `YYYY-MM-DD`, of the event, in the time zone, both included. */
@@ -59,11 +60,6 @@ export interface KpiResult {
   readonly loading: boolean;
   /** The time zone of days and hours. */
   readonly timezone: string;
-}
-
-interface Range {
-  readonly from: string;
-  readonly to: string;
 }
 
 const MS_PER_DAY = 86_400_000;
@@ -247,26 +243,6 @@ async function rangeOf(
   return { from: dayText(dayNumber(to) - maxDays + 1), to };
 }
 
-/** First and last day with events; where ranges are limited, days after tomorrow only if there are no others. */
-async function eventDays(
-  clickhouse: ClickHouse,
-  names: Names,
-  { maxDays, timezone, past }: { maxDays: number | null; timezone: string; past: Past | null },
-): Promise<Range | null> {
-  const facts = (past === null ? PRESENT : pastSources(past, 'none')).facts.replaceAll(
-    '${database}',
-    chIdent(names.database),
-  );
-  const [row] = await clickhouse.rows<{ first: string | null; last: string | null; last_past: string | null }>(
-    `SELECT toDate32(toTimeZone(min(hour), {timezone:String})) AS first, toDate32(toTimeZone(max(hour), {timezone:String})) AS last,
-       toDate32(toTimeZone(maxOrNullIf(hour, hour < addDays(now('UTC'), 2)), {timezone:String})) AS last_past
-     FROM ${facts} WHERE impressions != 0 OR clicks != 0`,
-    { params: { timezone } },
-  );
-  if (row === undefined || row.first === null || row.last === null) return null;
-  return { from: row.first, to: maxDays === null ? row.last : (row.last_past ?? row.last) };
-}
-
 async function statementOf(
   clickhouse: ClickHouse,
   names: Names,
@@ -299,7 +275,7 @@ async function sourceOf(clickhouse: ClickHouse, names: Names, kpi: KpiDefinition
   const days =
     from !== undefined && to !== undefined
       ? { from, to }
-      : await eventDays(clickhouse, names, { maxDays: null, timezone, past });
+      : await eventDays(clickhouse, names, { ...request, maxDays: null });
   if (days === null || hasWholeHours(timezone, days)) return whole;
   return inFull(past === null ? cutSources(cuts) : pastSources(past, cuts));
 }

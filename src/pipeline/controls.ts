@@ -8,6 +8,7 @@ import type { Applier } from './apply.ts';
 import type { Barrier } from './barrier.ts';
 import type { RebuildWork, RepairWork, RequestWork } from './batch.ts';
 import type { Copy } from './copy.ts';
+import { beginPastAt } from './event-history.ts';
 import type { Repairer } from './repair.ts';
 import type { TableLayout } from './layout.ts';
 
@@ -94,6 +95,7 @@ export class Controls {
     const { commitLsn, appliedLsn, appliedCommitTimeUs: commitTimeUs } = applier.state;
     const prepared = await repairer.read(repairs, { commitLsn, commitTimeUs }).catch(refusal);
     if (typeof prepared === 'string') return { ...NOTHING, reason: prepared };
+    if (prepared.pastFrom !== null) await beginPastAt(this.#options.copy, prepared.pastFrom);
     await applier.repair(prepared.batch, prepared.dirty);
     const rows = [...prepared.batch.tables.values()].reduce((sum, table) => sum + table.rows, 0);
     log.info({ rows, buckets: repairs.buckets.length }, 'rows and buckets repaired on request');

@@ -46,6 +46,35 @@ export async function keepStart(copy: Copy, { commitLsn, appliedCommitTimeUs }: 
   await keepCommits(copy, [{ endLsn: commitLsn, timeUs: appliedCommitTimeUs }]);
 }
 
+/**
+ * The past begins at a position from here on: of what was kept before it not all can be trusted any more. Nothing happens where
+ * no versions of events are kept.
+ */
+export async function beginPastAt(copy: Copy, lsn: Lsn): Promise<void> {
+  await writeMark(copy, 'greatest(from_lsn, {lsn:UInt64})', lsn);
+}
+
+/**
+ * The past begins with a slot that was made anew. Commits beyond its start were those of a source that has been taken back to an
+ * earlier position since: they never were.
+ */
+export async function beginPastAnew(copy: Copy, startLsn: Lsn): Promise<void> {
+  const { clickhouse, names, pipeline, fence } = copy;
+  await clickhouse.command(
+    `ALTER TABLE ${chIdent(names.internal)}.commits DELETE WHERE pipeline = {pipeline:String} AND end_lsn > {lsn:UInt64}`,
+    { params: { pipeline, lsn: String(startLsn) }, settings: { ...fence.settings('history'), mutations_sync: 1 } },
+  );
+  await writeMark(copy, '{lsn:UInt64}', startLsn);
+}
+
+async function writeMark({ clickhouse, names, pipeline, fence }: Copy, fromSql: string, lsn: Lsn): Promise<void> {
+  const marks = `${chIdent(names.internal)}.event_history`;
+  await clickhouse.command(
+    `INSERT INTO ${marks} (pipeline, from_lsn) SELECT pipeline, ${fromSql} FROM ${marks} FINAL WHERE pipeline = {pipeline:String}`,
+    { params: { pipeline, lsn: String(lsn) }, settings: fence.settings('history') },
+  );
+}
+
 /** How many of the histories' tables and views there are. */
 async function countObjects(copy: Copy, events: readonly TableLayout[]): Promise<number> {
   const { clickhouse, names } = copy;

@@ -3,8 +3,9 @@
  * is replaced by what the source says now, and the buckets of both are computed again.
  *
  * Under which version? A row that an equal version of the history has right is restored under that version. Anything
- * else becomes a version of its own at the end of the last applied transaction: newer than all that was applied, older
- * than all that will be. The source may have gone on since: then the stream brings the later state.
+ * else becomes a version of its own just below the end of the last applied transaction: newer than all that was applied,
+ * older than all that will be. The source may have gone on since: then the stream brings the later state. Since when such a
+ * row was wrong nobody knows: what the copy can tell of its past begins where it was read again.
  */
 import type pg from 'pg';
 import type { ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
@@ -17,6 +18,7 @@ import { AppError } from '../model/errors.ts';
 import { chIdent } from '../model/quote.ts';
 import { tableLabel } from '../model/table.ts';
 import { connectPostgres, endConnection } from '../source/connection.ts';
+import { currentLsn } from '../source/slot.ts';
 import { Batch, type TableBatchPool } from './batch.ts';
 import type { Copy } from './copy.ts';
 import { hourOf } from './dirty.ts';
@@ -46,10 +48,26 @@ interface HistoryRows extends MirrorRows {
   readonly committedAt: ColumnBuffer;
 }
 
-/** Where the copy stands: what repaired rows are marked with. */
+/** Where the copy stands. */
 export interface RepairPosition {
+  /** End of the last applied transaction. */
   readonly commitLsn: bigint;
   readonly commitTimeUs: bigint;
+}
+
+/** What a repaired row is marked with. */
+interface Place {
+  readonly version: bigint;
+  readonly commitTimeUs: bigint;
+}
+
+/** What to write. */
+export interface Repair {
+  readonly batch: Batch;
+  /** Buckets to compute again besides those of the batch. */
+  readonly dirty: DirtyBuckets;
+  /** Position of the source behind which the histories are right again; null: they were, or there are none. */
+  readonly pastFrom: bigint | null;
 }
 
 /** What is needed to read rows again. */
@@ -73,13 +91,13 @@ export class Repairer {
   /**
    * Reads the rows again.
    *
-   * @returns What to write, and the buckets to compute again besides its own.
    * @throws {AppError} `TABLE_UNSUITABLE` for a table that is not copied, `VALUE_UNFIT`, and those of the servers.
    */
-  async read(repairs: Repairs, position: RepairPosition): Promise<{ batch: Batch; dirty: DirtyBuckets }> {
+  async read(repairs: Repairs, position: RepairPosition): Promise<Repair> {
     const batch = new Batch('tracked');
     batch.lastCommitLsn = position.commitLsn;
     let dirty: DirtyBuckets = { ...CLEAN, impressions: repairs.buckets, clicks: repairs.buckets };
+    let isPastRight = true;
     const { url, signal } = this.#options;
     const client = await connectPostgres(url, { applicationName: 'millrace repair', signal });
     try {
@@ -89,19 +107,23 @@ export class Repairer {
         const table = await this.#readTable(client, layout, { keys, position });
         batch.tables.set(layout.table.oid, table.rows);
         dirty = mergeDirty(dirty, table.dirty);
+        isPastRight &&= table.isPastRight;
       }
+      return { batch, dirty, pastFrom: isPastRight ? null : await currentLsn(client) };
     } finally {
       await endConnection(client);
     }
-    return { batch, dirty };
   }
 
   async #readTable(
     client: pg.Client,
     layout: TableLayout,
     wanted: { keys: readonly (readonly string[])[]; position: RepairPosition },
-  ): Promise<{ rows: TableBatch; dirty: DirtyBuckets }> {
+  ): Promise<{ rows: TableBatch; dirty: DirtyBuckets; isPastRight: boolean }> {
     const { pool, signal } = this.#options;
+    const { commitLsn, commitTimeUs } = wanted.position;
+    const newest: Place = { version: commitLsn - 1n, commitTimeUs };
+    let restored = 0;
     const batch = pool.take(layout, 'tracked');
     const keys = this.#keyColumns(layout, wanted.keys);
     const mirror = await this.#readMirror(batch, keys);
@@ -110,11 +132,14 @@ export class Repairer {
     const source = { columns: batch.columns, rowOf: indexRows(batch, batch.columns) };
     const mark = layout.role.kind === 'events' ? ADDED : PLAIN;
     for (const [key, row] of source.rowOf) {
-      const place = placeOf({ key, row, source, mirror, history }) ?? wanted.position;
-      batch.marks.append(mark, ...halves(place.commitLsn), place.commitTimeUs);
+      const kept = placeOf({ key, row, source, mirror, history });
+      if (kept !== null) restored++;
+      const place = kept ?? newest;
+      batch.marks.append(mark, ...halves(place.version), place.commitTimeUs);
     }
-    appendTombstones(batch, keys, { present: source.rowOf, position: wanted.position });
-    return { rows: batch, dirty: dirtyOf(layout, mirror, source) };
+    appendTombstones(batch, keys, { present: source.rowOf, place: newest });
+    const isPastRight = history === null || restored === batch.rows;
+    return { rows: batch, dirty: dirtyOf(layout, mirror, source), isPastRight };
   }
 
   /** The wanted keys as columns, by index of the table's columns. */
@@ -214,7 +239,7 @@ function placeOf(state: {
   source: Rows;
   mirror: MirrorRows;
   history: HistoryRows | null;
-}): RepairPosition | null {
+}): Place | null {
   const { key, row, source, mirror, history } = state;
   const inMirror = mirror.rowOf.get(key);
   const inHistory = history?.rowOf.get(key);
@@ -225,7 +250,7 @@ function placeOf(state: {
   const isMirrored = isEqual(source, row, mirror, inMirror) && kept === mirrored;
   const isKept = isEqual(source, row, history, inHistory) && kept >= mirrored;
   if (!isMirrored && !isKept) return null;
-  return { commitLsn: kept, commitTimeUs: BigInt(history.committedAt.value(inHistory) ?? 0) };
+  return { version: kept, commitTimeUs: BigInt(history.committedAt.value(inHistory) ?? 0) };
 }
 
 function isEqual(a: Rows, rowA: number, b: Rows, rowB: number): boolean {
@@ -236,7 +261,7 @@ function isEqual(a: Rows, rowA: number, b: Rows, rowB: number): boolean {
 function appendTombstones(
   batch: TableBatch,
   keys: readonly (ColumnBuffer | undefined)[],
-  { present, position }: { present: ReadonlyMap<Key, number>; position: RepairPosition },
+  { present, place }: { present: ReadonlyMap<Key, number>; place: Place },
 ): void {
   const { table } = batch.layout;
   const wanted = keys[table.key[0] ?? 0]?.length ?? 0;
@@ -247,7 +272,7 @@ function appendTombstones(
       if (key === undefined) column.appendFiller();
       else column.appendFrom(key, row);
     });
-    batch.marks.append(TOMBSTONE, ...halves(position.commitLsn), position.commitTimeUs);
+    batch.marks.append(TOMBSTONE, ...halves(place.version), place.commitTimeUs);
   }
 }
 

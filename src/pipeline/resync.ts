@@ -20,6 +20,7 @@ import { currentLsn } from '../source/slot.ts';
 import { lockStart } from '../source/start-lock.ts';
 import { findJournal } from './away.ts';
 import type { Copy } from './copy.ts';
+import { beginPastAnew } from './event-history.ts';
 import { checkpointFacts, gatherCopy, gatherSource, journalFacts, sourceFacts, type SourceSide } from './facts.ts';
 import { addedTables, readKnownTables } from './known-tables.ts';
 import { lookAtSource } from './look.ts';
@@ -84,6 +85,7 @@ async function resyncOn(
   const next = await nextCheckpoint(client, copy, { latest, side, options });
   const isEmptied = (facts.newestVersion ?? 0n) >= next.commitLsn;
   if (isEmptied) await empty(copy, chosen);
+  await beginPastAnew(copy, next.appliedLsn);
   await writeStates(copy, chosen, next);
   await copy.checkpoint.write(next);
   const labels = chosen.map(({ table }) => tableLabel(table));

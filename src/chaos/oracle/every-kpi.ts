@@ -1,6 +1,7 @@
 /** Every key figure of the copy against the oracle. */
 import { type KpiName, KPIS } from '../../kpi/definitions.ts';
 import { queryKpi } from '../../kpi/query.ts';
+import { pgRows } from '../../source/connection.ts';
 import type { CopySide, SourceSide, Tally } from '../compare.ts';
 import { type Asked, askedText, isAnswered, requestOf } from './asked.ts';
 import { comparedColumns, foldedCampaigns, type Oracle, withOracle } from './oracle.ts';
@@ -32,7 +33,26 @@ export async function everyKpiDifferences(
   const answers = await answersOfSource(pg, ways);
   tally.rows += answers.reduce((sum, { rows }) => sum + rows.length, 0);
   const folded = await foldedCampaigns(pg.client);
-  return await differencesFrom(ch, answers, { folded });
+  const found = await differencesFrom(ch, answers, { folded });
+  for (const asked of ways) found.push(...(await rangeDifferences(pg, ch, asked)));
+  return found;
+}
+
+/** The days that are shown when none are asked for. */
+async function rangeDifferences(pg: SourceSide, ch: CopySide, asked: Asked): Promise<string[]> {
+  const [wanted] = await pgRows(
+    pg.client,
+    `SELECT min(d)::text AS from, max(d)::text AS to FROM (SELECT ((created_at AT TIME ZONE 'UTC') AT TIME ZONE $1)::date AS d
+       FROM (SELECT created_at FROM impressions UNION ALL SELECT created_at FROM clicks) e) x`,
+    [asked.timezone],
+  );
+  const { pricingModel, timezone } = asked;
+  const { range } = await queryKpi(ch.client, ch, 'share', { pricingModel, timezone });
+  const [source, copy] = [
+    JSON.stringify([wanted?.['from'], wanted?.['to']]),
+    JSON.stringify([range?.from ?? null, range?.to ?? null]),
+  ];
+  return source === copy ? [] : [`days with events in ${timezone}: source ${source}, copy ${copy}`];
 }
 
 /** What the oracle says of every figure now. */
