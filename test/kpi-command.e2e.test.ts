@@ -142,3 +142,17 @@ test('as of a position and of a time', async () => {
     stderr: expect.stringContaining('past of the copy begins'),
   });
 });
+
+test('columns and rows are chosen, by names that the figure has', async () => {
+  const { stdout } = await kpi('ctr', '--columns', 'clicks,campaign', '--limit', '1', '--format', 'csv');
+  expect(stdout.split('\r\n').slice(0, 2)).toEqual([
+    'clicks,campaign,as_of,as_of_lsn',
+    expect.stringMatching(/^\d,(one|two),/),
+  ]);
+  expect(stdout.split('\r\n')).toHaveLength(3);
+  const refused = await kpi('ctr', '--columns', 'click');
+  expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('has no column “click”') });
+  expect(await kpi('ctr', '--limit', '1', '--format', 'parquet', '--output', '/nowhere')).toMatchObject({
+    exitCode: 2,
+  });
+});

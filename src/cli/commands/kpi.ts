@@ -20,6 +20,7 @@ Examples:
   millrace kpi delivery --grain week --by advertiser --timezone Europe/Berlin
   millrace kpi health
   millrace kpi health --watch 5
+  millrace kpi ctr --columns campaign,impressions,ctr,ctr_low,ctr_high --limit 10
   millrace kpi spend --pricing-model cpm --format parquet --output spend.parquet
   millrace kpi campaigns --as-of 16/B374D848
   millrace kpi budget --as-of '2026-03-07 10:00'`;
@@ -37,6 +38,10 @@ interface Shown {
   /** Seconds between two answers; null: one answer. */
   readonly watch: number | null;
   readonly ascii: boolean;
+  /** Names of the columns shown, in this order; all when absent. */
+  readonly columns: readonly string[] | undefined;
+  /** Most rows shown; all when absent. */
+  readonly limit: number | undefined;
 }
 
 /** The command `kpi`. */
@@ -55,19 +60,23 @@ export function kpiCommand() {
     .option('--hours <number>', 'hours without an impression that are too many (default: 6)', parseCount)
     .option('--now <moment>', 'the moment the figures are of, in UTC (default: the commit time of the copy)')
     .option('--as-of <moment>', 'a position or time of the past, as 16/B374D848 or 2026-03-07T10:00Z: see docs/kpis.md')
+    .option('--columns <names>', 'only these columns, in this order: campaign,ctr', (names) => names.split(','))
+    .option('--limit <rows>', 'the first rows only', parseCount)
     .addOption(new Option('--format <format>', 'how to print').choices(FORMATS))
     .option('--output <file>', 'write there, not to stdout')
     .option('--watch [seconds]', 'again and again until Ctrl-C, by default every 2 seconds', parseSeconds)
     .option('--ascii', 'no characters beyond ASCII: no trend lines')
     .option('--no-color', 'no colours, no trend lines')
     .addHelpText('after', EXAMPLES)
-    .action(async (name, { format, output, watch, ascii, color, ...filters }, command) => {
+    .action(async (name, { format, output, watch, ascii, color, columns, limit, ...filters }, command) => {
       const { json } = command.optsWithGlobals() as { json?: true };
       const shown: Shown = {
         format: format ?? (json === true ? 'json' : 'table'),
         output,
         watch: watch === undefined ? null : watch === true ? 2 : watch,
         ascii: ascii === true || !color,
+        columns,
+        limit,
       };
       checkShown(name, shown);
       if (name === 'list') await put(listText(shown.format as Format), output);
@@ -76,8 +85,10 @@ export function kpiCommand() {
 }
 
 /** @throws {AppError} `USAGE` for what does not go together. */
-function checkShown(name: string, { format, output, watch }: Shown): void {
+function checkShown(name: string, { format, output, watch, columns, limit }: Shown): void {
   const isBinary = format === 'parquet';
+  if ((isBinary || name === 'list') && (columns !== undefined || limit !== undefined))
+    throw new AppError('USAGE', '`--columns` and `--limit` are for figures shown as table, json or csv');
   if (isBinary && name === 'list') throw new AppError('USAGE', 'the list is no Parquet: choose table, json or csv');
   if (isBinary && output === undefined && process.stdout.isTTY)
     throw new AppError('USAGE', 'Parquet is not for a terminal: add `--output FILE`, or send it through a pipe');
@@ -110,6 +121,7 @@ function listText(format: Format): string {
 }
 
 async function show(command: CommandUnknownOpts, name: KpiName, filters: Filters, shown: Shown): Promise<void> {
+  chosenColumns(name, KPIS[name].columns, shown.columns);
   const { config, endpoints, signal } = await openContext(command);
   await using clickhouse = new ClickHouse(endpoints.clickhouse, { signal });
   const names = { database: config.database, internal: config.internalDatabase };
@@ -119,7 +131,7 @@ async function show(command: CommandUnknownOpts, name: KpiName, filters: Filters
     if (shown.format === 'parquet') return await put(await kpiParquet(clickhouse, names, name, request), output);
     const { format } = shown;
     const text = async (): Promise<string> =>
-      resultText(name, await queryKpi(clickhouse, names, name, request), format, shown);
+      resultText(name, chosen(name, await queryKpi(clickhouse, names, name, request), shown), format, shown);
     if (shown.watch === null) await put(await text(), output);
     else await watch(text, { format, seconds: shown.watch, signal });
   } catch (error) {
@@ -128,6 +140,29 @@ async function show(command: CommandUnknownOpts, name: KpiName, filters: Filters
       ? new AppError('NOT_RUNNING', `there is no copy in “${names.database}” yet`, { cause: error })
       : error;
   }
+}
+
+/** The columns and rows asked for. */
+function chosen(name: KpiName, result: KpiResult, { columns, limit }: Shown): KpiResult {
+  const wanted = chosenColumns(name, result.columns, columns);
+  const rows = result.rows
+    .slice(0, limit)
+    .map((row) => Object.fromEntries(wanted.map((one) => [one.name, row[one.name]])));
+  return { ...result, columns: wanted, rows };
+}
+
+/** @throws {AppError} `USAGE` for a column that the figure does not have. */
+function chosenColumns(
+  name: KpiName,
+  columns: readonly KpiColumn[],
+  wanted: readonly string[] | undefined,
+): readonly KpiColumn[] {
+  return (wanted ?? columns.map((column) => column.name)).map((one) => {
+    const column = columns.find((each) => each.name === one);
+    if (column !== undefined) return column;
+    const known = columns.map((each) => each.name);
+    throw new AppError('USAGE', `“${name}” has no column “${one}”${nearest(one, known)}; it has ${known.join(', ')}`);
+  });
 }
 
 /** Shows the answer again and again: in place of the one before on a terminal, below it elsewhere, JSON a line each. */
