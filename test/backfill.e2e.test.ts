@@ -137,11 +137,10 @@ test('(d) GIVEN all chunks read and the stream behind THEN tables are not live, 
   );
   await landing.reached();
   chunk.release();
-  await waitFor(async () => (await tableState(pg, ch, 'public.impressions')).phase === 'catching_up', {
-    what: 'the last chunk',
-  });
-  for (const table of ['campaign', 'clicks'])
-    expect((await tableState(pg, ch, `public.${table}`)).phase).toBe('catching_up');
+  for (const table of ['impressions', 'campaign', 'clicks'])
+    await waitFor(async () => (await tableState(pg, ch, `public.${table}`)).phase === 'catching_up', {
+      what: `the last chunk of ${table}`,
+    });
   expect(await isLoading(ch)).toBe(true);
   expect(await storedRows(ch, 'campaign_hourly')).toBe(0);
   landing.release();

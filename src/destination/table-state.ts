@@ -10,6 +10,7 @@ import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { ClickHouse, Settings } from './client.ts';
 import type { Names } from './ddl.ts';
 import type { Fence } from './fence.ts';
+import { GroupedRows, type StoredRow } from './grouped-rows.ts';
 import { AppError } from '../model/errors.ts';
 
 /**
@@ -146,6 +147,7 @@ export class TableStateStore {
   readonly #internal: string;
   readonly #pipeline: string;
   readonly #fence: Fence | null;
+  readonly #grouped = new Map<string, GroupedRows>();
   #seq = 0n;
 
   /** @param fence The writer's; one that only reads has none. */
@@ -226,7 +228,7 @@ export class TableStateStore {
     await this.#insert('tables', [this.#row(state)], signal);
   }
 
-  #row(state: TableState): Record<string, string | number> {
+  #row(state: TableState): StoredRow {
     this.#seq += 1n;
     return {
       pipeline: this.#pipeline,
@@ -346,12 +348,21 @@ export class TableStateStore {
     await this.#insert('incomplete', rows);
   }
 
-  async #insert(table: string, rows: readonly Record<string, string | number>[], signal?: AbortSignal): Promise<void> {
-    const first = rows[0];
-    if (first === undefined) return;
+  /** A thousand tables are thousands of states and chunks: those that come while others are on their way go together. */
+  async #insert(table: string, rows: readonly StoredRow[], signal?: AbortSignal): Promise<void> {
+    if (rows.length === 0) return;
+    let grouped = this.#grouped.get(table);
+    if (grouped === undefined) {
+      grouped = new GroupedRows((group, given) => this.#insertNow(table, group, given));
+      this.#grouped.set(table, grouped);
+    }
+    await grouped.add(rows, signal);
+  }
+
+  async #insertNow(table: string, rows: readonly StoredRow[], signal: AbortSignal | undefined): Promise<void> {
     const body = Buffer.from(rows.map((row) => JSON.stringify(row)).join('\n'));
     await this.#clickhouse.insert(
-      `INSERT INTO ${this.#internal}.${table} (${Object.keys(first).join(', ')}) FORMAT JSONEachRow`,
+      `INSERT INTO ${this.#internal}.${table} (${Object.keys(rows[0] ?? {}).join(', ')}) FORMAT JSONEachRow`,
       [body],
       { signal, settings: { input_format_skip_unknown_fields: 0, ...this.#settings(table) } },
     );

@@ -11,7 +11,8 @@ import { type Chunk, type ChunkPlan, planChunks, readRelations } from '../source
 import type { Copy } from './copy.ts';
 import { failPoint } from './fail-points.ts';
 import { type ChunkOnItsWay, ChunkReader } from './load-chunk.ts';
-import { LoadConnection, withLoadSession } from './load-connection.ts';
+import type { LoadConnection } from './load-connection.ts';
+import type { LoadSessions } from './load-sessions.ts';
 import type { LoadStates } from './load-states.ts';
 import type { TableLayout } from './layout.ts';
 
@@ -19,6 +20,8 @@ import type { TableLayout } from './layout.ts';
 export interface ChunkLoadOptions {
   readonly copy: Copy;
   readonly url: string;
+  /** What all tables are read with. */
+  readonly sessions: LoadSessions;
   readonly connections: number;
   readonly chunkRows: number;
   readonly chunkBytes: number;
@@ -43,6 +46,12 @@ export async function loadChunks(
   return await new ChunkLoad(layout, states, options).run(options.signal);
 }
 
+interface PlannedChunks {
+  readonly chunks: readonly ChunkState[];
+  /** By oid: the table, or its partitions. */
+  readonly relations: ReadonlyMap<number, Relation>;
+}
+
 class ChunkLoad {
   readonly #layout: TableLayout;
   readonly #states: LoadStates;
@@ -55,15 +64,16 @@ class ChunkLoad {
   }
 
   async run(signal: AbortSignal): Promise<'loaded' | 'rewritten'> {
-    const open = (await this.#chunks()).filter((chunk) => !chunk.done);
-    const relations = await this.#relations(open);
-    const job = { open, relations };
     const abort = new AbortController();
     const patience = { ...this.#options.patience, signal: AbortSignal.any([signal, abort.signal]) };
+    const { chunks, relations } = await this.#chunks(patience);
+    const job = { open: chunks.filter((chunk) => !chunk.done), relations };
     let failure: unknown = null;
-    const readers = Array.from({ length: Math.min(this.#options.connections, open.length) }, async () => {
+    const readers = Array.from({ length: Math.min(this.#options.connections, job.open.length) }, async () => {
       try {
-        return await this.#readChunks(job, patience);
+        return await this.#options.sessions.use(patience.signal, (connection) =>
+          this.#readChunks(job, connection, patience),
+        );
       } catch (error) {
         failure ??= error;
         abort.abort();
@@ -76,23 +86,22 @@ class ChunkLoad {
     return outcomes.includes('rewritten') ? 'rewritten' : 'loaded';
   }
 
-  /** The chunks of the present generation: those planned before, or a new plan. */
-  async #chunks(): Promise<ChunkState[]> {
-    const { copy, url, chunkRows, patience } = this.#options;
+  /** The chunks of the present generation, and where they lie: those planned before, or a new plan. */
+  async #chunks(reading: Patience): Promise<PlannedChunks> {
+    const { copy, chunkRows, patience } = this.#options;
     let state = this.#states.of(this.#layout.table);
     if (state.phase === 'loading' && state.chunksTotal > 0) {
       const found = await untilDone(() => copy.tables.readChunks(state.table, state.generation), patience);
       // Behind them may lie chunks of an earlier plan that had more of them, and died before the state said so.
       const { filenode, chunksTotal } = state;
-      if (found.length >= chunksTotal)
-        return found.slice(0, chunksTotal).map((chunk) => this.#withFile(chunk, filenode));
+      if (found.length >= chunksTotal) {
+        const chunks = found.slice(0, chunksTotal).map((chunk) => this.#withFile(chunk, filenode));
+        return { chunks, relations: await this.#relations(chunks, reading) };
+      }
       // A plan that is not all there says nothing about what is loaded.
       state = { ...state, generation: state.generation + 1 };
     }
-    const plan = await untilDone(
-      () => withLoadSession(url, patience.signal, (client) => this.#plan(client, this.#layout.table, chunkRows)),
-      patience,
-    );
+    const plan = await this.#ask(reading, (client) => this.#plan(client, this.#layout.table, chunkRows));
     const chunks = plan.chunks.map(({ relation, filenode, fromBlock, toBlock }, i) => {
       return { chunk: i, relation: relation.oid, filenode: BigInt(filenode), fromBlock, toBlock, rows: 0, done: false };
     });
@@ -100,7 +109,16 @@ class ChunkLoad {
     failPoint('chunks-planned');
     const planned = { phase: 'loading' as const, filenode: BigInt(plan.filenode), chunksTotal: chunks.length };
     await this.#states.write({ ...state, ...planned, rowsEstimated: plan.estimatedRows ?? 0 });
-    return chunks;
+    return { chunks, relations: new Map(plan.files.map((file) => [file.oid, file])) };
+  }
+
+  /** Asks the source something, when a session is free. */
+  async #ask<T>(reading: Patience, question: (client: pg.Client) => Promise<T>): Promise<T> {
+    const { sessions } = this.#options;
+    return await untilDone(
+      () => sessions.use(reading.signal, async (connection) => await question(await connection.open())),
+      reading,
+    );
   }
 
   /** A chunk of a plan that was written before chunks told their files. */
@@ -109,13 +127,9 @@ class ChunkLoad {
   }
 
   /** Where the chunks lie by now: tables and partitions may have other names, or be gone. */
-  async #relations(chunks: readonly ChunkState[]): Promise<ReadonlyMap<number, Relation>> {
-    const { url, patience } = this.#options;
+  async #relations(chunks: readonly ChunkState[], reading: Patience): Promise<ReadonlyMap<number, Relation>> {
     const oids = [...new Set(chunks.map(({ relation }) => relation))];
-    return await untilDone(
-      () => withLoadSession(url, patience.signal, (client) => readRelations(client, oids)),
-      patience,
-    );
+    return await this.#ask(reading, (client) => readRelations(client, oids));
   }
 
   /** Chunks of about `rows` rows, as many for each connection: a last one read alone leaves the others idle. */
@@ -133,6 +147,7 @@ class ChunkLoad {
    */
   async #readChunks(
     { open, relations }: { open: ChunkState[]; relations: ReadonlyMap<number, Relation> },
+    connection: LoadConnection,
     patience: Patience,
   ): Promise<'loaded' | 'rewritten'> {
     const reader = new ChunkReader(this.#options.copy, this.#layout, {
@@ -140,7 +155,6 @@ class ChunkLoad {
       policies: this.#options.policiesOf(this.#layout),
       base: this.#states.of(this.#layout.table),
     });
-    const connection = new LoadConnection(this.#options.url, patience.signal);
     let landing: Promise<void> = Promise.resolve();
     try {
       for (let chunk = open.shift(); chunk !== undefined; chunk = open.shift()) {
@@ -161,7 +175,7 @@ class ChunkLoad {
       await landing;
       return 'loaded';
     } finally {
-      await Promise.allSettled([landing, connection.close()]);
+      await Promise.allSettled([landing]);
     }
   }
 

@@ -22,7 +22,7 @@ import { failPoint } from './fail-points.ts';
 import type { TableLayout } from './layout.ts';
 import { ChunkReader } from './load-chunk.ts';
 import type { ChunkLoadOptions } from './load-chunks.ts';
-import { withLoadSession } from './load-connection.ts';
+import type { LoadConnection } from './load-connection.ts';
 import type { LoadStates } from './load-states.ts';
 
 /**
@@ -39,13 +39,18 @@ export async function loadWhole(
 ): Promise<'loaded' | 'rewritten'> {
   const patience = { ...options.patience, signal: options.signal };
   const inserting = options.patience;
-  return await untilDone(
-    () =>
-      withLoadSession(options.url, options.signal, (client) =>
-        loadOnce(client, layout, states, { ...options, patience, inserting }),
-      ),
-    { ...patience, what: `load ${tableLabel(layout.table)}` },
-  );
+  const attempt = async (connection: LoadConnection): Promise<'loaded' | 'rewritten'> => {
+    try {
+      return await loadOnce(await connection.open(), layout, states, { ...options, patience, inserting });
+    } finally {
+      // The transaction of the snapshot ends with its session.
+      await connection.close();
+    }
+  };
+  return await untilDone(() => options.sessions.use(options.signal, attempt), {
+    ...patience,
+    what: `load ${tableLabel(layout.table)}`,
+  });
 }
 
 async function loadOnce(

@@ -9,6 +9,10 @@
  * - a TRUNCATE discards what was read before it, also what is in flight: the load starts over;
  * - a row whose unchanged TOAST values came before the row itself is read again by key;
  * - a table is called live once the stream has passed the WAL position taken after its last chunk.
+ *
+ * Tables are loaded side by side, each by itself: what is said above is said of one table, whatever the others do. They
+ * share the sessions that they are read with (load-sessions.ts), the position after a last chunk, which may be asked
+ * later than need be and for several at once (shared-answer.ts), and the inserts of their states (grouped-rows.ts).
  */
 import { once } from 'node:events';
 import type { UnfitPolicy } from '../codec/column.ts';
@@ -16,6 +20,7 @@ import { type Patience, untilDone } from '../destination/landing.ts';
 import { loadKey, type TableState } from '../destination/table-state.ts';
 import { AppError } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
+import { parallel } from '../model/parallel.ts';
 import { mayPass } from '../model/passing.ts';
 import { isKeyless, type SourceTable, tableLabel } from '../model/table.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -27,6 +32,8 @@ import { keyText } from './key-text.ts';
 import { loadChunks } from './load-chunks.ts';
 import { loadWhole } from './load-whole.ts';
 import { withLoadSession } from './load-connection.ts';
+import { LoadSessions } from './load-sessions.ts';
+import { SharedAnswer } from './shared-answer.ts';
 import { type LoadProgress, LoadStates } from './load-states.ts';
 import { withSeenLeaf } from './partitions.ts';
 import { settleIncomplete } from './settle.ts';
@@ -53,6 +60,14 @@ export interface LoaderOptions {
   readonly onBuilt: (layout: TableLayout) => void;
 }
 
+/**
+ * Tables that are on their way at once. More than there are sessions: while the states of some are stored, others are
+ * read.
+ */
+const TABLES_AT_ONCE = 16;
+/** Ghosts of so many tables are ended at once. */
+const GHOSTS_AT_ONCE = 4;
+
 interface Attempt {
   readonly controller: AbortController;
   /** Resolves when nothing of the attempt runs any more. */
@@ -67,7 +82,9 @@ export class Loader {
   readonly #options: LoaderOptions;
   readonly #states: LoadStates;
   readonly #attempts = new Map<string, Attempt>();
+  /** Tables with rows that wait for TOAST values. */
   readonly #incomplete = new Set<string>();
+  readonly #endOfLog: SharedAnswer<Lsn>;
   /** Whom the load waits for before it may begin, in words; empty when for nobody. */
   waitingFor = '';
 
@@ -75,6 +92,10 @@ export class Loader {
     this.#options = options;
     const tables = options.layouts.map(({ table }) => table);
     this.#states = new LoadStates(tables, options.states, options);
+    const { url, patience } = options;
+    this.#endOfLog = new SharedAnswer(() =>
+      untilDone(() => withLoadSession(url, patience.signal, currentLsn), patience),
+    );
   }
 
   /** Where each table stands. */
@@ -98,23 +119,22 @@ export class Loader {
     const pending = this.#options.layouts.filter(({ table }) => this.#states.isPending(table));
     if (pending.length === 0) return;
     if (pending.some(({ table }) => this.#states.of(table).phase === 'waiting')) await this.#waitForOlder();
-    for (const layout of pending) await this.#loadTable(layout);
+    await this.#loadTables(pending);
   }
 
   /** The stream has passed `lsn`: tables whose last chunk lies before it are live now. */
   async onPosition(lsn: Lsn): Promise<void> {
+    const complete: TableLayout[] = [];
     for (const layout of this.#options.layouts) {
       const state = this.#states.of(layout.table);
       if (state.phase !== 'catching_up' || state.loadEndLsn > lsn) continue;
       // The end of the session, which a built table asks for, would break the write off: loaded again for nothing.
       await this.#states.written(layout.table);
-      if (this.#incomplete.delete(state.table)) await this.#finish(layout);
+      if (this.#incomplete.has(state.table)) await this.#finish(layout);
       else if (state.building) this.#options.onBuilt(layout);
-      else {
-        await endGhosts(this.#options.copy, layout, { state, patience: this.#options.patience });
-        await this.#states.write({ ...state, phase: 'live' });
-      }
+      else complete.push(layout);
     }
+    await this.#makeLive(complete);
   }
 
   /** Notes rows of a batch that wait for unchanged TOAST values, and completes them as soon as they can be. */
@@ -128,8 +148,8 @@ export class Loader {
     }));
     await this.#options.copy.tables.writeIncomplete(label, this.generation(table), incomplete, false);
     failPoint('incomplete-noted');
+    this.#incomplete.add(label);
     if (this.#states.of(layout.table).phase === 'live') await this.#settle(layout);
-    else this.#incomplete.add(label);
   }
 
   /** Stops reading a table and waits until nothing of it is in flight. Its load rests until {@link restart}. */
@@ -191,12 +211,27 @@ export class Loader {
     }
   }
 
+  /** Loads tables side by side. What ends the load of one, and is not the trouble of that table alone, ends all of them. */
+  async #loadTables(layouts: readonly TableLayout[]): Promise<void> {
+    const { url, connections, patience } = this.#options;
+    const failed = new AbortController();
+    const signal = AbortSignal.any([patience.signal, failed.signal]);
+    await using sessions = new LoadSessions(url, { connections, signal });
+    await parallel(layouts, TABLES_AT_ONCE, async (layout) => {
+      try {
+        await this.#loadTable(layout, sessions, signal);
+      } catch (error) {
+        failed.abort(error);
+        throw error;
+      }
+    });
+  }
+
   /** Loads one table, from the start again as often as a TRUNCATE or a rewrite demands it. */
-  async #loadTable(layout: TableLayout): Promise<void> {
-    const { signal } = this.#options.patience;
+  async #loadTable(layout: TableLayout, sessions: LoadSessions, signal: AbortSignal): Promise<void> {
     while (this.#states.isPending(layout.table)) {
       const controller = new AbortController();
-      const work = this.#loadOnce(layout, AbortSignal.any([signal, controller.signal]));
+      const work = this.#loadOnce(layout, sessions, AbortSignal.any([signal, controller.signal]));
       const settled = work.then(
         () => undefined,
         () => undefined,
@@ -217,9 +252,9 @@ export class Loader {
     }
   }
 
-  async #loadOnce(layout: TableLayout, signal: AbortSignal): Promise<'loaded' | 'rewritten'> {
+  async #loadOnce(layout: TableLayout, sessions: LoadSessions, signal: AbortSignal): Promise<'loaded' | 'rewritten'> {
     const load = isKeyless(layout.table) ? loadWhole : loadChunks;
-    const outcome = await load(layout, this.#states, { ...this.#options, signal });
+    const outcome = await load(layout, this.#states, { ...this.#options, sessions, signal });
     if (outcome === 'rewritten') return outcome;
     failPoint('loaded');
     await this.#finish(layout);
@@ -246,13 +281,22 @@ export class Loader {
   /** After the last chunk: open rows are completed, and the position is taken that the stream has to pass. */
   async #finish(layout: TableLayout): Promise<void> {
     await this.#settle(layout);
-    const { url, patience } = this.#options;
-    const loadEndLsn = await untilDone(() => withLoadSession(url, patience.signal, currentLsn), patience);
+    const loadEndLsn = await this.#endOfLog.ask();
     await this.#states.write({ ...this.#states.of(layout.table), phase: 'catching_up', loadEndLsn });
   }
 
+  /** These tables are consistent: their ghosts end, and they are live. */
+  async #makeLive(layouts: readonly TableLayout[]): Promise<void> {
+    const { copy, patience } = this.#options;
+    await parallel(layouts, GHOSTS_AT_ONCE, async (layout) => {
+      await endGhosts(copy, layout, { state: this.#states.of(layout.table), patience });
+    });
+    await Promise.all(layouts.map(({ table }) => this.#states.write({ ...this.#states.of(table), phase: 'live' })));
+  }
+
+  /** Completes rows that wait for TOAST values; all that wait are known here, also those that an earlier process noted. */
   async #settle(layout: TableLayout): Promise<void> {
-    this.#incomplete.delete(tableLabel(layout.table));
+    if (!this.#incomplete.delete(tableLabel(layout.table))) return;
     const { copy, url, patience, policiesOf } = this.#options;
     const generation = this.generation(layout.table);
     await untilDone(

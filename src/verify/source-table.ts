@@ -10,7 +10,7 @@ import { planChunks } from '../source/chunks.ts';
 import { FILES_SQL } from '../source/copy-out.ts';
 import { pgRows, type TextRow } from '../source/connection.ts';
 import { andFilter } from '../source/row-filter.ts';
-import { parallel } from './parallel.ts';
+import { parallel } from '../model/parallel.ts';
 import type { SourceReader, TableFiles } from './source-reader.ts';
 import { type Slice, sliceCondition, splitSlice, type TablePlan } from './table-plan.ts';
 
