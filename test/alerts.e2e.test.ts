@@ -1,9 +1,11 @@
 /** Alerts beside a running pipeline, and the command that lists them. */
 import { expect, test } from 'vitest';
+import { openProxy } from '../src/chaos/proxy.ts';
 import { FIRST_ROWS } from '../src/chaos/random-sessions.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { millrace } from './support/command.ts';
 import { temporaryClickHouse } from './support/databases.ts';
+import { presentWriter } from './support/plant.ts';
 import { PipelineProcess } from './support/process.ts';
 import { startReceiver } from './support/receiver.ts';
 import { waitFor } from './support/wait.ts';
@@ -42,6 +44,81 @@ test('a process that dies while it sends has lost no alert: the next one sends i
   expect(pipeline.ending).toBe('code 0');
   expect(pipeline.output).not.toMatch(/s3cr3t/);
 }, 120_000);
+
+test('stale data and a difference that verify finds are told once a day and told to be over, whatever dies between storing, sending and noting', async () => {
+  await using pg = await temporaryAdSource();
+  await using ch = await temporaryClickHouse();
+  await using receiver = await startReceiver();
+  await using toPostgres = await openProxy(pg.url);
+  await pg.client.query(ROWS);
+  await using pipeline = new PipelineProcess({ ...pg, url: toPostgres.url }, ch, {
+    MILLRACE_ALERT_WEBHOOK: receiver.url,
+    MILLRACE_ALERT_INTERVAL: '1',
+    MILLRACE_ALERT_STALE: '10',
+  });
+  const keys = (list: 'seen' | 'taken', kind: string, event: string): string[] =>
+    receiver[list].filter(({ body }) => body['kind'] === kind && body['event'] === event).map(({ key }) => key);
+  const told = async (kind: string, event: string, list: 'seen' | 'taken' = 'taken'): Promise<void> => {
+    await waitFor(() => keys(list, kind, event).length > 0, {
+      what: `${kind} to be told as ${event}; the process wrote: ${pipeline.output.slice(-1500)}`,
+      timeoutMs: 60_000,
+    });
+  };
+  await pipeline.caughtUp();
+
+  // The source is away, and the receiver stalls: the alert is stored, and a process that dies has not told it.
+  receiver.behaviour = ({ body }) => (body['kind'] === 'stale_data' ? 'stall' : 200);
+  toPostgres.setRefusing(true);
+  toPostgres.cut();
+  await told('stale_data', 'opened', 'seen');
+  await pipeline.end('SIGKILL');
+  // The next one dies when it has told it and not noted that.
+  receiver.behaviour = ({ body }) => {
+    if (body['kind'] === 'stale_data') pipeline.signal('SIGKILL');
+    return 200;
+  };
+  toPostgres.setRefusing(false);
+  pipeline.start();
+  await told('stale_data', 'opened');
+  await pipeline.died();
+  receiver.behaviour = 503;
+  await pipeline.caughtUp();
+  await waitFor(() => receiver.seen.at(-1) !== undefined && keys('seen', 'stale_data', 'opened').length > 2, {
+    what: 'it to be told again',
+  });
+  receiver.behaviour = 200;
+  await told('stale_data', 'resolved');
+
+  const settings = await presentWriter(ch, pg.database);
+  await ch.client.command(
+    `INSERT INTO ${ch.database}.clicks SELECT id, 6, created_at, _version, 0 FROM ${ch.database}.clicks FINAL WHERE id = 1`,
+    { settings },
+  );
+  expect((await millrace(['verify'], pg, ch)).exitCode).toBe(1);
+  await told('verify_difference', 'opened');
+  expect((await millrace(['verify', '--repair'], pg, ch)).exitCode).toBe(0);
+  await told('verify_difference', 'resolved');
+
+  const listed = await millrace(['alerts', '--json'], pg, ch);
+  const alerts = JSON.parse(listed.stdout) as {
+    id: string;
+    kind: string;
+    day: string;
+    campaign: { id: number } | null;
+  }[];
+  const causes = alerts.map(({ kind, day, campaign }) => `${kind} ${campaign?.id ?? 'copy'} ${day}`);
+  expect(new Set(causes).size, 'one alert per kind, campaign and day').toBe(alerts.length);
+  expect(new Set(alerts.map(({ id }) => id)).size).toBe(alerts.length);
+  // Told again is told under the same key; what was noted as told is not told again.
+  expect(new Set(keys('taken', 'stale_data', 'opened')).size).toBe(1);
+  expect(keys('taken', 'stale_data', 'opened').length).toBe(2);
+  for (const [kind, event] of [
+    ['stale_data', 'resolved'],
+    ['verify_difference', 'opened'],
+    ['verify_difference', 'resolved'],
+  ] as const)
+    expect(keys('taken', kind, event).length, `${kind} ${event}`).toBe(1);
+}, 180_000);
 
 test('the command looks by itself, and says so when there is nothing to look at', async () => {
   await using pg = await temporaryAdSource();

@@ -1,4 +1,17 @@
-/** Cases that incremental copies get wrong, each through a running pipeline: mirrors, rollups and key figures against the source. */
+/**
+ * Cases that incremental copies get wrong, each through a running pipeline: mirrors, rollups and key figures against the source.
+ * By their numbers, the others are elsewhere:
+ *
+ *   9 idle campaigns and advertisers, 10 clicks without impressions, 11 more clicks than impressions,
+ *   12 Σ daily = Σ hourly = total, 13 budgets counted once, 24 every SQL file runs        src/kpi/query.ch.test.ts
+ *   14 money to the last digit, 17 time zones and clocks that change, 19 flights of all kinds  src/kpi/oracle.ch.test.ts
+ *   15 each event at the bid in force at its time                                          test/history.e2e.test.ts
+ *   5, 6, 7, 15, 16, 18 in any order, with kills                                           test/kpi-histories.e2e.test.ts
+ *   21 a rebuild is atomic for readers                                                     test/rebuild.e2e.test.ts
+ *   23 rows that cannot be copied are told and counted                    test/quarantine.e2e.test.ts, src/codec/misfits.test.ts
+ *   25 a new column of the source                                                          test/ad-columns.e2e.test.ts
+ *   26 what the slot keeps is bounded                                                      test/wal-budget.e2e.test.ts
+ */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { adDifferences } from '../src/chaos/compare.ts';
 import { runTraffic } from '../src/generator/traffic.ts';

@@ -55,3 +55,18 @@ export async function eventDays(clickhouse: ClickHouse, names: Names, asked: Day
   );
   return days === undefined ? null : { from: days.first, to: days.last };
 }
+
+/**
+ * The days of UTC between which the rollup has rows, also such as have come to zero and were not merged yet: a view that refuses
+ * hours of a time zone meets these, too.
+ */
+export async function storedDays(clickhouse: ClickHouse, names: Names, past: Past | null): Promise<Range | null> {
+  const { facts } = past === null ? PRESENT : pastSources(past, 'none');
+  const [row] = await clickhouse.rows<{ first: string; last: string }>(
+    `SELECT min(hour) AS first, max(hour) AS last FROM ${facts} WHERE isNotNull(hour) HAVING count() > 0`.replaceAll(
+      '${database}',
+      chIdent(names.database),
+    ),
+  );
+  return row === undefined ? null : { from: row.first.slice(0, 10), to: row.last.slice(0, 10) };
+}

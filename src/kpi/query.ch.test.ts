@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { temporaryAdCopy } from '../../test/support/ad-copy.ts';
+import { land, temporaryAdCopy } from '../../test/support/ad-copy.ts';
 import { DIFFICULT_WEEK, landWithAudit } from '../../test/support/ad-scenes.ts';
 import { temporaryAdSource } from '../../test/support/ad-source.ts';
 import type { TemporaryClickHouse, TemporaryPostgres } from '../../test/support/databases.ts';
@@ -87,6 +87,31 @@ test('WHEN no range is given THEN it is that of the data, and the answer says up
   expect(ctr.asOf).toEqual({ lsn: '1/A', commitTime: '2026-03-07 10:00:00.000000' });
   expect((await ask('hourly')).range?.from).toMatch(/^20/);
   expect((await ask('daily', { from: '2026-03-06' })).range?.from).toBe('2026-03-06');
+});
+
+test('GIVEN buckets that have come to zero WHEN they lie in hours that a time zone cuts THEN nobody meets them', async () => {
+  await using empty = await temporaryAdCopy();
+  const event = { id: 1, campaign_id: 9, created_at: '2026-07-01 10:40:00' };
+  await empty.client.command(`SYSTEM STOP MERGES ${empty.database}.campaign_hourly`);
+  await land(empty, 'impressions', [event]);
+  await land(empty, 'impressions', [{ ...event, _version: 1, _deleted: 1, _sign: -1 }]);
+  const zones = { timezone: 'Asia/Kolkata', now: '2026-07-02 00:00:00', pricingModel: 'cpc' } as const;
+  expect(await queryKpi(empty.client, empty, 'quality', zones)).toMatchObject({ rows: [] });
+  expect(await queryKpi(empty.client, empty, 'heatmap', zones)).toMatchObject({ rows: [], range: null });
+  expect(
+    (
+      await queryKpi(empty.client, empty, 'heatmap', {
+        ...zones,
+        from: '2026-07-01',
+        to: '2026-07-01',
+        campaign: 9,
+        timezone: 'UTC',
+      })
+    ).rows,
+  ).toEqual([]);
+  // Local midnight is at 18:30 UTC: the last event is of the day after, the hour of it of both.
+  await land(empty, 'impressions', [{ ...event, id: 2, created_at: '2026-07-01 18:40:00' }]);
+  expect((await queryKpi(empty.client, empty, 'share', zones)).range).toEqual({ from: '2026-07-02', to: '2026-07-02' });
 });
 
 test('GIVEN an empty copy THEN there are no rows and no range, and with a range only what exists', async () => {

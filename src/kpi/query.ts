@@ -10,7 +10,7 @@ import { pastSources } from './past-sources.ts';
 import { withSources } from './short-cuts.ts';
 import { cutSources, PRESENT, type Sources } from './sources.ts';
 import { reportBody, reportStatement, viewCall } from './statement.ts';
-import { eventDays, type Range } from './event-days.ts';
+import { eventDays, type Range, storedDays } from './event-days.ts';
 import { hasWholeHours, isTimeZone } from '../model/time-zones.ts';
 
 /** What to ask. Days are `YYYY-MM-DD`, of the event, in the time zone, both included. */
@@ -272,10 +272,7 @@ async function sourceOf(clickhouse: ClickHouse, names: Names, kpi: KpiDefinition
   const present = body === null ? viewCall(kpi) : inFull(PRESENT);
   const whole = past === null ? present : inFull(pastSources(past, 'none'));
   if (cuts === 'none' || timezone === 'UTC') return whole;
-  const days =
-    from !== undefined && to !== undefined
-      ? { from, to }
-      : await eventDays(clickhouse, names, { ...request, maxDays: null });
+  const days = from !== undefined && to !== undefined ? { from, to } : await storedDays(clickhouse, names, past);
   if (days === null || hasWholeHours(timezone, days)) return whole;
   return inFull(past === null ? cutSources(cuts) : pastSources(past, cuts));
 }

@@ -19,7 +19,7 @@ export interface TestReceiver extends AsyncDisposable {
   /** All requests that came to their end. */
   readonly seen: Received[];
   /** What it does with requests from now on: an HTTP status, or nothing at all. */
-  behaviour: number | 'stall' | ((request: Received) => number);
+  behaviour: number | 'stall' | ((request: Received) => number | 'stall');
 }
 
 /** Starts one on a free port. Its URL holds a secret, as Slack's do. */
@@ -31,8 +31,8 @@ export async function startReceiver(): Promise<TestReceiver> {
       const received = { path: request.url ?? '', key: String(request.headers['idempotency-key']), body };
       receiver.seen.push(received);
       const { behaviour } = receiver;
-      if (behaviour === 'stall') return void stalled.add(response);
-      const status = typeof behaviour === 'number' ? behaviour : behaviour(received);
+      const status = typeof behaviour === 'function' ? behaviour(received) : behaviour;
+      if (status === 'stall') return void stalled.add(response);
       if (status < 300) receiver.taken.push(received);
       response.writeHead(status).end('ok');
     })();
