@@ -17,22 +17,61 @@ import type { Copy } from './copy.ts';
 import { failPoint } from './fail-points.ts';
 import { codecAt, type TableLayout } from './layout.ts';
 
+/** What there is of tables of the ad schema. */
+export interface AdObjects {
+  /** Mirrors and histories by name. */
+  readonly shapes: ReadonlyMap<string, MirrorShape>;
+  /** Columns of landings, of what they feed and of the views of the rows, by name: each as name and type. */
+  readonly feeds: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Looks at all of them at once. */
+export async function findAdObjects({ clickhouse, names }: Copy, layouts: readonly TableLayout[]): Promise<AdObjects> {
+  if (layouts.length === 0) return { shapes: new Map(), feeds: new Map() };
+  const shapes = await readMirrorShapes(clickhouse, names, layouts.flatMap(ownNames));
+  const rows = await clickhouse.rows<{ table: string; columns: string[] }>(
+    `SELECT table, groupArray(concat(name, ' ', type)) AS columns FROM system.columns
+     WHERE ((database = {internal:String} AND table IN {inner:Array(String)}) OR (database = {database:String} AND table IN {current:Array(String)}))
+       AND name NOT IN {own:Array(String)} GROUP BY database, table`,
+    {
+      params: {
+        ...names,
+        inner: layouts.flatMap(innerNames),
+        current: layouts.map(currentName),
+        own: [...OWN_COLUMNS],
+      },
+    },
+  );
+  return { shapes, feeds: new Map(rows.map(({ table, columns }) => [table, columns])) };
+}
+
+function ownNames({ table, history }: TableLayout): string[] {
+  return [table.target, ...(history ? [`${table.target}_history`] : [])];
+}
+
+function innerNames({ table, history }: TableLayout): string[] {
+  return [`${table.target}_in`, `${table.target}_mv`, ...(history ? [`${table.target}_history_mv`] : [])];
+}
+
+function currentName({ table }: TableLayout): string {
+  return `${table.target}_current`;
+}
+
 /**
  * Brings mirror and history of a table of the ad schema into line with its columns.
  *
+ * @param at.there As they are.
  * @returns Why its rows must be read again for it; null when they are in line. In mode `reload` always.
  */
 export async function alterAdTable(
   copy: Copy,
   layout: TableLayout,
-  { looks, mode }: { looks: Looks; mode: AlterMode },
+  { looks, mode, there }: { looks: Looks; mode: AlterMode; there: AdObjects },
 ): Promise<string | null> {
   const { target } = layout.table;
-  const names = [target, ...(layout.history ? [`${target}_history`] : [])];
-  const shapes = await readMirrorShapes(copy.clickhouse, copy.names, names);
   const statements: string[] = [];
-  for (const name of names) {
-    const shape = shapes.get(name);
+  for (const name of ownNames(layout)) {
+    const shape = there.shapes.get(name);
     if (shape === undefined) continue;
     const asSource = wantedColumns(layout, looks, mode);
     const found = identified(layout, shape, asSource, mode);
@@ -49,7 +88,7 @@ export async function alterAdTable(
     if (why !== null) return why;
     statements.push(...plan.statements);
   }
-  if (statements.length === 0 && (await isFed(copy, layout))) return null;
+  if (statements.length === 0 && isFed(layout, there)) return null;
   await stopFeeding(copy, layout);
   failPoint('ad-feed-ended');
   for (const statement of statements) await run(copy, statement);
@@ -74,19 +113,11 @@ function identified(
 }
 
 /** Whether rows go to all columns, and are seen in them: landing, what it feeds, and the view of the rows have each. */
-async function isFed({ clickhouse, names }: Copy, layout: TableLayout): Promise<boolean> {
-  const { target, columns: copied } = layout.table;
-  const wanted = copied.map(({ name }, i) => `${name} ${codecAt(layout, i).clickhouseType}`).toSorted();
-  const inner = [`${target}_in`, `${target}_mv`, ...(layout.history ? [`${target}_history_mv`] : [])];
-  const rows = await clickhouse.rows<{ table: string; columns: string[] }>(
-    `SELECT table, groupArray(concat(name, ' ', type)) AS columns FROM system.columns
-     WHERE ((database = {internal:String} AND table IN {inner:Array(String)}) OR (database = {database:String} AND table = {current:String}))
-       AND name NOT IN {own:Array(String)} GROUP BY database, table`,
-    { params: { ...names, inner, current: `${target}_current`, own: [...OWN_COLUMNS] } },
+function isFed(layout: TableLayout, { feeds }: AdObjects): boolean {
+  const wanted = layout.table.columns.map(({ name }, i) => `${name} ${codecAt(layout, i).clickhouseType}`).toSorted();
+  return [...innerNames(layout), currentName(layout)].every(
+    (name) => JSON.stringify(feeds.get(name)?.toSorted()) === JSON.stringify(wanted),
   );
-  const isWhole = (columns: readonly string[]): boolean =>
-    JSON.stringify(columns.toSorted()) === JSON.stringify(wanted);
-  return rows.length === inner.length + 1 && rows.every(({ columns }) => isWhole(columns));
 }
 
 /** Nothing reads or writes columns any more that may go: the view of the rows shows those of sql/clickhouse. */

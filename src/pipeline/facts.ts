@@ -67,7 +67,7 @@ export async function gatherCopy(
   const { database } = copy.names;
   const known = layouts.filter(({ table }) => look.states.has(tableLabel(table)));
   // One that is built anew takes the place of a mirror that need not be there.
-  const { read } = await findMirrors(copy.clickhouse, copy.names);
+  const { read, next } = await findMirrors(copy.clickhouse, copy.names);
   const held = new Set([...read.values()].map((identity) => identity?.oid));
   const finished = known.filter(({ table, building }) => {
     const state = look.states.get(tableLabel(table));
@@ -90,25 +90,32 @@ export async function gatherCopy(
   const missing = look.checkpoint === null ? [] : wanted.filter((name) => !there.has(name));
   const present = known.filter(({ table }) => there.has(table.target));
   const isCounted = ({ role }: TableLayout): boolean => role.kind !== 'plain';
+  const newest = look.withVersions ? await newestVersions(copy, present, next) : null;
+  const newestOf = (those: readonly TableLayout[]): Lsn | null =>
+    newest === null ? null : those.map((layout) => newest.get(layout) ?? 0n).reduce(maxLsn, 0n);
   return {
     strangeRows: strange === undefined ? null : `${database}.${strange}`,
     missing: missing.map((name) => `${database}.${name}`),
-    newestVersion: look.withVersions ? await newestVersion(copy, present) : null,
-    newestCounted: look.withVersions ? await newestVersion(copy, present.filter(isCounted)) : null,
+    newestVersion: newestOf(present),
+    newestCounted: newestOf(present.filter(isCounted)),
   };
 }
 
-/** Of a table that is built anew in both its mirrors; the new one may not be made yet. */
-async function newestVersion(copy: Copy, layouts: readonly TableLayout[]): Promise<Lsn> {
-  const { next } = await findMirrors(copy.clickhouse, copy.names);
-  const mirrors = layouts.flatMap((layout) => {
-    const read = tableNames(copy.names, layout.table.target).mirror;
-    return next.has(layout.table.target) ? [read, tableNames(copy.names, layout.table.target, true).mirror] : [read];
+/** The highest version of each; of a table that is built anew in both its mirrors. */
+async function newestVersions(
+  copy: Copy,
+  layouts: readonly TableLayout[],
+  next: ReadonlyMap<string, unknown>,
+): Promise<ReadonlyMap<TableLayout, Lsn>> {
+  const parts = layouts.flatMap(({ table }, i) => {
+    const mirrors = [tableNames(copy.names, table.target).mirror];
+    // The new one may not be made yet.
+    if (next.has(table.target)) mirrors.push(tableNames(copy.names, table.target, true).mirror);
+    return mirrors.map((mirror) => `SELECT ${i} AS i, max(_version) AS v FROM ${mirror}`);
   });
-  const parts = mirrors.map((mirror) => `SELECT max(_version) AS v FROM ${mirror}`);
-  if (parts.length === 0) return 0n;
-  const [row] = await copy.clickhouse.rows<{ newest: string }>(
-    `SELECT max(v) AS newest FROM (${parts.join(' UNION ALL ')})`,
+  if (parts.length === 0) return new Map();
+  const rows = await copy.clickhouse.rows<{ i: number; newest: string }>(
+    `SELECT i, max(v) AS newest FROM (${parts.join(' UNION ALL ')}) GROUP BY i`,
   );
-  return BigInt(row?.newest ?? 0);
+  return new Map(rows.map(({ i, newest }) => [layouts[i] as TableLayout, BigInt(newest)]));
 }

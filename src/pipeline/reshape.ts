@@ -20,7 +20,7 @@ import {
 } from '../model/shape.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { FoundShape } from '../source/shapes.ts';
-import { alterAdTable } from './alter-ad-table.ts';
+import { type AdObjects, alterAdTable, findAdObjects } from './alter-ad-table.ts';
 import { alterMirror } from './alter-mirror.ts';
 import type { Copy } from './copy.ts';
 import { isInPlace, type TableLayout } from './layout.ts';
@@ -45,12 +45,13 @@ export async function reshape(
   const next = new Map(states);
   const targets = layouts.map(({ table }) => table.target);
   const mirrors = await readMirrorShapes(copy.clickhouse, copy.names, targets);
+  const ads = await findAdObjects(copy, layouts.filter(isInPlace));
   for (const layout of layouts) {
     const label = tableLabel(layout.table);
     const state = states.get(label);
     if (state === undefined) continue;
     const now = shapeIn(look, layout.table);
-    const present = { state, now, adSchema, mirror: mirrors.get(layout.table.target) };
+    const present = { state, now, adSchema, mirror: mirrors.get(layout.table.target), ads };
     const why = await reasonOf(copy, layout, present);
     if (why === null && !(state.building && state.shape === '')) continue;
     const target = { ...layout, state };
@@ -78,11 +79,12 @@ interface Present {
   readonly now: FoundShape;
   readonly adSchema: boolean;
   readonly mirror: MirrorShape | undefined;
+  readonly ads: AdObjects;
 }
 
 /** Alters the mirror if it is not in line. @returns Why its rows must be read again; null when they need not. */
 async function reasonOf(copy: Copy, layout: TableLayout, present: Present): Promise<string | null> {
-  const { state, now, adSchema, mirror } = present;
+  const { state, now, adSchema, mirror, ads } = present;
   const last = decodeShapes(state.shape).at(-1);
   const areOthers = last !== undefined && hasOtherTypes(last, now);
   const isOther = last !== undefined && (!isSameShape(last, now) || wasRewritten(last, now) || areOthers);
@@ -97,16 +99,17 @@ async function reasonOf(copy: Copy, layout: TableLayout, present: Present): Prom
   const other = isInPlace(layout) && mode === 'exact' ? otherColumn(layout, last) : null;
   if (other !== null || mirror === undefined) return other;
   const why = isInPlace(layout)
-    ? await alterAdTable(copy, layout, { looks, mode })
+    ? await alterAdTable(copy, layout, { looks, mode, there: ads })
     : await alterMirror(copy, layout, { mirror, state, looks, mode });
   return why === null ? null : `its columns have changed: ${why}`;
 }
 
 /** The mirror of a table that is read again in place gets the columns that it is to have, if it can: if not, makeTables() tells. */
-async function alterToReload(copy: Copy, layout: TableLayout, { state, now, mirror }: Present): Promise<void> {
+async function alterToReload(copy: Copy, layout: TableLayout, { state, now, mirror, ads }: Present): Promise<void> {
   const looks = { last: decodeShapes(state.shape).at(-1), now };
   const mode = 'reload' as const;
-  if (isInPlace(layout)) await alterAdTable(copy, layout, { looks, mode });
+  // Nothing was altered since: its rows could not stay.
+  if (isInPlace(layout)) await alterAdTable(copy, layout, { looks, mode, there: ads });
   else if (mirror !== undefined) await alterMirror(copy, layout, { mirror, state, looks, mode });
 }
 
