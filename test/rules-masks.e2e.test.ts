@@ -15,6 +15,7 @@ import {
 import { pipelineOptions, startPipeline } from './support/pipeline.ts';
 import { presentWriter } from './support/plant.ts';
 import { tableState } from './support/tables.ts';
+import { verifyOptions } from './support/verification.ts';
 
 const SALT = 'a salt that nobody guesses';
 type Rules = NonNullable<Parameters<typeof startPipeline>[2]>;
@@ -23,24 +24,8 @@ function hash(text: string): string {
   return createHash('sha256').update(SALT).update(text).digest('hex');
 }
 
-function verifyOptions(pg: TemporaryPostgres, ch: TemporaryClickHouse, rules: Rules): VerifyOptions {
-  return {
-    postgresUrl: pg.url,
-    replicaUrl: null,
-    clickhouseUrl: ch.url,
-    names: ch,
-    slot: pg.database,
-    patterns: copiedTables(pipelineOptions(pg, ch, rules)),
-    only: [],
-    unfitPolicy: 'fail',
-    maxLoad: 2,
-    statementTimeoutMs: 30_000,
-    sample: null,
-    limit: 20,
-    repair: false,
-    waitMs: 30_000,
-    signal: new AbortController().signal,
-  };
+function optionsOf(pg: TemporaryPostgres, ch: TemporaryClickHouse, rules: Rules): VerifyOptions {
+  return verifyOptions(pg, ch, { patterns: copiedTables(pipelineOptions(pg, ch, rules)) });
 }
 
 /** Everything that is stored in both databases, as text. */
@@ -105,7 +90,7 @@ test('GIVEN columns of all kinds that are hashed THEN the copy has SHA-256 of sa
   expect(await ch.client.rows(`SELECT id, ${names.join(', ')} FROM ${ch.database}.m_current ORDER BY id`)).toEqual(
     expected,
   );
-  expect(await verify(verifyOptions(pg, ch, rules))).toMatchObject({ verdict: 'equal', differing: 0 });
+  expect(await verify(optionsOf(pg, ch, rules))).toMatchObject({ verdict: 'equal', differing: 0 });
   const stored = await everythingStored(ch);
   expect(stored).not.toMatch(/secret|4711/i);
   expect(stored).not.toContain(SALT);
@@ -140,7 +125,7 @@ test('GIVEN null and truncate THEN nothing and the first characters are copied',
     { id: 2, ...blank, city: 'ÄÖ', phone: '471', long: 's' },
     { id: 3, ...blank, city: null, phone: null, long: null },
   ]);
-  expect(await verify(verifyOptions(pg, ch, rules))).toMatchObject({ verdict: 'equal', differing: 0 });
+  expect(await verify(optionsOf(pg, ch, rules))).toMatchObject({ verdict: 'equal', differing: 0 });
   expect(await everythingStored(ch)).not.toMatch(/secret|4711|2001-02-03/);
 });
 
@@ -170,16 +155,16 @@ test('GIVEN a hashed key THEN changes find their rows, joins work, and verify fi
   const settings = { ...(await presentWriter(ch, pg.database)), mutations_sync: 1 };
   const damage = [`UPDATE n = 1000 WHERE n = 8`, `DELETE WHERE n = 10`];
   for (const change of damage) await ch.client.command(`ALTER TABLE ${ch.database}.people ${change}`, { settings });
-  const damaged = await verify(verifyOptions(pg, ch, rules));
+  const damaged = await verify(optionsOf(pg, ch, rules));
   expect(damaged).toMatchObject({ verdict: 'different', differing: 2 });
   expect(new Set(damaged.differences.map(({ key }) => key[0]))).toEqual(
     new Set([hash('secret8@example.com'), hash('secret10@example.com')]),
   );
-  expect(await verify({ ...verifyOptions(pg, ch, rules), repair: true })).toMatchObject({
+  expect(await verify({ ...optionsOf(pg, ch, rules), repair: true })).toMatchObject({
     verdict: 'repaired',
     repaired: 2,
   });
-  expect(await verify(verifyOptions(pg, ch, rules))).toMatchObject({ verdict: 'equal' });
+  expect(await verify(optionsOf(pg, ch, rules))).toMatchObject({ verdict: 'equal' });
   expect(await everythingStored(ch)).not.toMatch(/secret|example/);
 });
 

@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly logLevel: string;
   /** Modules that are loaded before it (`node --import`), as file URLs. */
   readonly imports?: readonly string[];
+  /** Where it looks for a configuration; default: here. */
+  readonly folder?: string;
 }
 
 /** Starts `millrace run`; its log is the child's stderr. */
@@ -23,6 +25,7 @@ export function spawnRun(options: RunOptions): ChildProcess {
   const imports = (options.imports ?? []).flatMap((url) => ['--import', url]);
   return spawn(process.execPath, [...imports, program, 'run', '--json', '--log-level', options.logLevel], {
     env: { PATH: process.env['PATH'], ...options.env },
+    ...(options.folder === undefined ? {} : { cwd: options.folder }),
     stdio: ['ignore', 'ignore', 'pipe'],
   });
 }

@@ -10,11 +10,12 @@ import { DateColumn } from './date-column.ts';
 import { FloatColumn } from './float-column.ts';
 import { Int64Column } from './int64-column.ts';
 import { BoolColumn, Int32Column, SmallIntColumn } from './integer-column.ts';
-import { HashColumn, NulledColumn, TruncatedColumn } from './mask-column.ts';
+import { HashColumn, TruncatedColumn } from './mask-column.ts';
 import { StringColumn } from './string-column.ts';
 import { TimestampColumn } from './timestamp-column.ts';
 import { decimalCodec, TIME, type TypeCodec } from './type-codecs.ts';
 import { UuidColumn } from './uuid-column.ts';
+import { NulledColumn, TransformedColumn, withheld } from './wrapped-column.ts';
 
 /**
  * The codec of a source column: `numeric(10,2)`, nullable → `Nullable(Decimal(10, 2))`.
@@ -40,13 +41,22 @@ function maskedCodec(column: SourceColumn, mask: Mask): Codec {
     return { ...codec, binaryWidth: null, open: () => new NulledColumn(codec.open(FAIL_UNFIT)) };
   }
   const { oid, sendsText } = sourceTypeOf(column);
+  const binary = sendsText || TEXT_OIDS.has(oid);
+  if (mask.kind === 'transform') {
+    // Whatever the source allows, a transform may give NULL.
+    const codec = plainCodec({ ...column, choice, nullable: true });
+    const label = `column ${column.name}`;
+    const open = (policy: UnfitPolicy): ColumnBuffer =>
+      new TransformedColumn(codec.open(withheld(policy)), { transform: mask.apply, label, policy });
+    return { ...codec, binary, binaryWidth: null, open };
+  }
   const isPadded = oid === BPCHAR_OID;
   const { nullable } = column;
   return {
     clickhouseType: nullable ? 'Nullable(String)' : 'String',
     nullable,
     compression: 'ZSTD(1)',
-    binary: sendsText || TEXT_OIDS.has(oid),
+    binary,
     binaryWidth: null,
     unfit: null,
     open: (policy) => {

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { openNative } from './codecs.ts';
 import { FAIL_UNFIT } from './column-base.ts';
-import { HashColumn, NulledColumn, TruncatedColumn } from './mask-column.ts';
+import { HashColumn, TruncatedColumn } from './mask-column.ts';
+import { NulledColumn } from './wrapped-column.ts';
 
 const options = { type: 'String', nullable: true, label: 'column x', policy: FAIL_UNFIT };
 

@@ -3,9 +3,7 @@
  * it can be stored, looked up or told.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { AppError } from '../model/errors.ts';
 import type { ColumnOptions } from './column-base.ts';
-import type { ColumnBuffer } from './column.ts';
 import { StringColumn } from './string-column.ts';
 
 const BLANK = 0x20;
@@ -47,64 +45,6 @@ export class TruncatedColumn extends StringColumn {
   override append(bytes: Buffer, start: number, end: number): void {
     const last = this.#isPadded ? withoutBlanks(bytes, start, end) : end;
     super.append(bytes, start, behindCharacters(bytes, { start, end: last }, this.#characters));
-  }
-}
-
-/** NULL for every value, in a column of the value's own type. */
-export class NulledColumn implements ColumnBuffer {
-  readonly #inner: ColumnBuffer;
-
-  /** @param inner An empty column that can hold NULL. */
-  constructor(inner: ColumnBuffer) {
-    if (!inner.clickhouseType.includes('Nullable(')) throw new AppError('INTERNAL', 'a column that cannot hold NULL');
-    this.#inner = inner;
-  }
-
-  get clickhouseType(): string {
-    return this.#inner.clickhouseType;
-  }
-  get length(): number {
-    return this.#inner.length;
-  }
-  get byteLength(): number {
-    return this.#inner.byteLength;
-  }
-  appendText(): void {
-    this.#inner.appendNull();
-  }
-  appendBinary(): void {
-    this.#inner.appendNull();
-  }
-  appendBinaryRun(_bytes: Buffer, _start: number, _strideBytes: number, rows: number): void {
-    for (let row = 0; row < rows; row++) this.#inner.appendNull();
-  }
-  appendNull(): void {
-    this.#inner.appendNull();
-  }
-  appendFiller(): void {
-    this.#inner.appendNull();
-  }
-  appendFrom(): void {
-    this.#inner.appendNull();
-  }
-  truncate(rows: number): void {
-    this.#inner.truncate(rows);
-  }
-  clear(): void {
-    this.#inner.clear();
-  }
-  isNull(): boolean {
-    return true;
-  }
-  value(): null {
-    return null;
-  }
-  encode(parts: Uint8Array[]): void {
-    this.#inner.encode(parts);
-  }
-  /** What the copy has is passed over, whatever it is: it is not masked by anybody else. */
-  decode(bytes: Buffer, offset: number, rows: number): number {
-    return this.#inner.decode(bytes, offset, rows);
   }
 }
 

@@ -2,6 +2,7 @@
  * Masks in SQL of PostgreSQL: what the copy holds of a masked column, computed by the source. To compare both, and to
  * find rows by a hashed key.
  */
+import { AppError } from '../model/errors.ts';
 import { pgIdent, pgTextOf } from '../model/quote.ts';
 import type { SourceColumn } from '../model/table.ts';
 import { sourceTypeOf } from './column-type.ts';
@@ -27,6 +28,8 @@ export function maskedSql(column: SourceColumn): string {
   const mask = column.choice?.mask;
   if (mask === undefined) return text;
   if (mask.kind === 'null') return 'NULL::text';
+  if (mask.kind === 'transform')
+    throw new AppError('INTERNAL', `column ${column.name} is transformed, which PostgreSQL cannot do`);
   if (mask.kind === 'truncate') return `left(${text}, ${mask.characters})`;
   return `encode(sha256(convert_to(current_setting('${SALT_SETTING}') || ${text}, 'UTF8')), 'hex')`;
 }

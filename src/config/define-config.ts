@@ -4,6 +4,7 @@
  *   import { defineConfig } from 'millrace/config';
  *   export default defineConfig({ tables: [{ match: 'public.users', columns: { email: { mask: 'hash' } } }] });
  */
+import type { Transform as ColumnTransform } from '../model/table-rule.ts';
 import type { OptionValues } from './options.ts';
 import type { RuleInput } from './table-keys.ts';
 
@@ -14,6 +15,9 @@ export type UserConfig = {
   /** Rules for tables, the later ones winning. */
   readonly tables?: readonly RuleInput[];
 };
+
+/** What `columns: {name: {transform}}` takes: a pure function from a value's text to the text that is stored. */
+export type Transform = ColumnTransform;
 
 /** Gives back what it is given: for its type alone. */
 export function defineConfig(config: UserConfig): UserConfig {

@@ -56,6 +56,43 @@ tables:
 \`\`\`
 `;
 
+const TRANSFORMS = `
+### Transforms
+
+A column may be stored as what a function makes of it, in a configuration of TypeScript or JavaScript:
+
+\`\`\`ts
+import { defineConfig, type Transform } from 'millrace/config';
+
+const domain: Transform = (email) => email?.slice(email.indexOf('@') + 1).toLowerCase() ?? null;
+
+export default defineConfig({
+  tables: [
+    {
+      match: 'public.users',
+      columns: {
+        email: { transform: domain },
+        tags: { transform: (tags) => tags?.replaceAll(/[{}"]/g, '') ?? null, as: 'text' },
+      },
+    },
+  ],
+});
+\`\`\`
+
+The function is given the value as PostgreSQL writes it (\`{a,b}\`, \`2026-04-07 11:00:00+00\`; NULL is \`null\`) and returns
+text in the form of the column's type in the copy, or \`null\`. The copy has the type that the column would have otherwise, made nullable; under
+\`as: 'text'\` the text is taken as it is. It is called in the load, for changes, in repairs and after a crash alike, so:
+
+- **It must be pure**: the same for the same value, whenever it is asked, and nothing else. A clock, a counter or a request makes a copy that depends on what was repeated.
+- Columns of the key cannot be transformed (\`mask: hash\` can make them unreadable): the table is quarantined, and the reason says so. Nor can those that the key figures are made of: such a table is quarantined with the reason where the copy has key figures, and is a table like any other, without them, in a new copy.
+- A function that throws, that gives something else than text or \`null\`, or text that is no value of the type: \`unfit\` of the column (else \`unfitPolicy\`) says what becomes of the
+  value. Under \`null\` it is NULL, counted in \`millrace losses\` with the key of its row; else the table is quarantined. Neither the value nor the message of the error is told: it may be what is to be hidden. Its kind is (\`RangeError\`).
+- Another function is noticed by its text, and the table is built anew beside the one that is read, as with other rules. What the function uses from
+  outside of itself (constants, imports) is not seen: after a change of that, \`millrace resync TABLE\`.
+- \`millrace verify\` cannot compute it on either side: it compares the other columns, names the column as not compared, and its verdict is \`partial\` at best.
+- The function runs for every value, on the one thread that decodes: a slow one slows the load and the stream.
+`;
+
 function tablesSection(): string {
   const head = '| key | meaning | values |\n|---|---|---|';
   const lines = (keys: Readonly<Record<string, { text: string; values: string }>>): string =>
@@ -70,7 +107,7 @@ Of each column, under \`columns\`:
 
 ${head}
 ${lines(COLUMN_KEYS)}
-`;
+${TRANSFORMS}`;
 }
 
 function section(group: Option['group']): string {

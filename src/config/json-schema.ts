@@ -11,7 +11,14 @@ export function configSchema(): Record<string, unknown> {
     const fallback = option.default === null ? {} : { default: option.default };
     return [name, { description: option.text, ...schemaOf(option.kind), ...fallback }];
   });
-  const { $schema, ...tables } = z.toJSONSchema(TABLE_RULES, { io: 'input' });
+  const { $schema, ...tables } = z.toJSONSchema(TABLE_RULES, {
+    io: 'input',
+    // Functions: YAML has none.
+    unrepresentable: 'any',
+    override: ({ zodSchema, jsonSchema }) => {
+      if (zodSchema._zod.def.type === 'custom') jsonSchema.not = {};
+    },
+  });
   return {
     $schema,
     title: 'Configuration of Millrace (millrace.yaml)',

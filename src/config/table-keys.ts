@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { TABLE_PATTERN } from '../model/patterns.ts';
+import type { Transform } from '../model/table-rule.ts';
 
 /** One key: what it means, what its values look like in words, and the form they are checked by. */
 interface Key {
@@ -40,6 +41,14 @@ export const COLUMN_KEYS = {
         z.string().regex(/^truncate\([1-9]\d{0,5}\)$/, MASKS) as z.ZodType as z.ZodType<Truncate, Truncate>,
       ],
       MASKS,
+    ),
+  },
+  transform: {
+    text: 'A function of a configuration in TypeScript or JavaScript that makes of each value another one. See below.',
+    values: 'a function: text or `null` in, text or `null` out',
+    schema: z.custom<Transform>(
+      (value) => typeof value === 'function',
+      'expected a function, in a configuration of TypeScript or JavaScript',
     ),
   },
   as: {

@@ -154,3 +154,33 @@ describe('a module', () => {
     ]);
   });
 });
+
+describe('transforms', () => {
+  test('GIVEN a function in a module THEN it is the rule of its column, known by its text', async () => {
+    const config = await load({
+      'millrace.config.mjs': `export default { tables: [{ match: 'public.users', columns: { email: { transform: (v) => v } } }] };`,
+    });
+    const { mask } = tableRules(config).ruleFor(users).columnRule('email');
+    expect(mask).toMatchObject({ kind: 'transform', source: '(v) => v' });
+  });
+
+  test('GIVEN text instead of a function THEN its place is told', async () => {
+    const yaml = "tables:\n  - match: public.users\n    columns:\n      email: { transform: 'v => v' }\n";
+    expect(await mistakes({ 'millrace.yaml': yaml })).toEqual([
+      'millrace.yaml:4:16: tables[0].columns.email.transform: expected a function, in a configuration of TypeScript or JavaScript',
+    ]);
+  });
+
+  test('GIVEN a mask and a transform for one column THEN they are refused together, and mask: none makes room', () => {
+    const columns = (mask: 'null' | 'none'): Parameters<typeof tableRules>[0] => ({
+      maskSalt: null,
+      tables: [
+        { match: 'public.*', columns: { '*': { mask } } },
+        { match: 'public.users', columns: { email: { transform: (value) => value } } },
+      ],
+    });
+    const rule = (mask: 'null' | 'none'): unknown => tableRules(columns(mask)).ruleFor(users).columnRule('email').mask;
+    expect(() => rule('null')).toThrow('both mask and transform');
+    expect(rule('none')).toMatchObject({ kind: 'transform' });
+  });
+});

@@ -76,14 +76,19 @@ function columnRule(matching: readonly { given: GivenColumn }[], salt: string | 
   const said: GivenColumn = Object.assign({}, ...matching.map(({ given }) => given));
   return {
     exclude: said.exclude ?? false,
-    mask: maskOf(said.mask, salt),
+    mask: maskOf(said, salt),
     as: said.as ?? null,
     unfit: said.unfit === null ? 'null' : (said.unfit ?? null),
     codec: said.codec ?? null,
   };
 }
 
-function maskOf(text: GivenColumn['mask'], salt: string | null): Mask | null {
+function maskOf({ mask: text, transform }: GivenColumn, salt: string | null): Mask | null {
+  if (transform !== undefined) {
+    if (text === undefined || text === 'none')
+      return { kind: 'transform', apply: transform, source: String(transform) };
+    throw new AppError('CONFIG_INVALID', 'a column has both mask and transform: one of them, or mask: none');
+  }
   if (text === undefined || text === 'none') return null;
   // In YAML the word null is no text.
   if (text === null || text === 'null') return { kind: 'null' };

@@ -104,10 +104,11 @@ function hasOtherMirror(table: SourceTable): boolean {
   const own = adColumns(table);
   const isOther = columns.some(({ name: column, choice = {}, typeName }, i) => {
     const { mask, ...others } = choice;
+    const isOfAnotherType = mask?.kind === 'null' || mask?.kind === 'transform';
     const isText = typeName.startsWith('character varying');
     return (
       own.has(column) &&
-      (Object.keys(others).length > 0 || (mask !== undefined && (mask.kind === 'null' || !isText || key.includes(i))))
+      (Object.keys(others).length > 0 || (mask !== undefined && (isOfAnotherType || !isText || key.includes(i))))
     );
   });
   const storage = orderBy.length > 0 || partitionBy !== null || Object.keys(settings).length > 0;

@@ -3,14 +3,22 @@
  * The rest of the program reads this, never the configuration itself.
  */
 
-/** How a column's values are made unreadable before they leave this process. Values of NULL stay NULL. */
+/**
+ * What becomes of a value: given in PostgreSQL's text form, and taken back in the text form of the copy's type. Called for
+ * every value that is read, again for those that are read again: it must give the same for the same, whenever it is asked.
+ */
+export type Transform = (value: string | null) => string | null;
+
+/** How a column's values are made unreadable, or others, before they leave this process. NULL stays NULL, but for a transform. */
 export type Mask =
   /** SHA-256 of the salt and the value's text, in hexadecimal: equal values stay equal, in all columns and tables. */
   | { readonly kind: 'hash'; readonly salt: string }
   /** NULL for every value. */
   | { readonly kind: 'null' }
   /** The first characters of the value's text. */
-  | { readonly kind: 'truncate'; readonly characters: number };
+  | { readonly kind: 'truncate'; readonly characters: number }
+  /** What a function of the configuration makes of it. `source` is its text: by that another one is noticed. */
+  | { readonly kind: 'transform'; readonly apply: Transform; readonly source: string };
 
 /** What is said of one column. */
 export interface ColumnRule {

@@ -69,7 +69,9 @@ function columnFault(
     if (as === 'array') return wrong(`has the column “${name}” in its key, which cannot be an Array: text can`);
     // Two rows must not become one.
     if (mask !== null && mask.kind !== 'hash')
-      return wrong(`has the column “${name}” in its key, which can only be hashed`);
+      return wrong(
+        `has the column “${name}” in its key, which can ${mask.kind === 'transform' ? 'be hashed, not transformed' : 'only be hashed'}`,
+      );
     if (key.includes(name)) continue;
     if (column.nullable) return wrong(`cannot be sorted by “${name}”, which may be NULL`);
     if (table.replicaIdentity !== 'f') {

@@ -14,7 +14,7 @@ import {
   type UnfitAction,
 } from '../codec/canonical.ts';
 import { chIdent, pgIdent } from '../model/quote.ts';
-import { isKeyless, onDeleteOf, type SourceTable, tableLabel } from '../model/table.ts';
+import { isKeyless, onDeleteOf, type SourceColumn, type SourceTable, tableLabel } from '../model/table.ts';
 
 /** SQL of the same thing in both engines. */
 export interface BothSql {
@@ -58,8 +58,9 @@ const INTEGER_OIDS = new Set([20, 21, 23, 26]);
 
 /** Plans the comparison of a table. @throws {AppError} `CONFIG_INVALID` for a column that cannot be what its rule says. */
 export function planTable(table: SourceTable, action: UnfitAction, encoding: SourceEncoding): TablePlan {
-  const columns = table.columns.map((column) => canonicalColumn(column, action));
-  const key = table.key.flatMap((i) => columns[i] ?? []);
+  const compared = table.columns.filter((column) => !isTransformed(column));
+  const columns = compared.map((column) => canonicalColumn(column, action));
+  const key = table.key.flatMap((i) => columns[compared.indexOf(table.columns[i]!)] ?? []);
   const first = key[0]?.column;
   const byKey = first !== undefined && INTEGER_OIDS.has(first.typeOid) && first.choice === undefined;
   const replaced = columns.flatMap((column) => column.replaced ?? []);
@@ -79,9 +80,20 @@ export function planTable(table: SourceTable, action: UnfitAction, encoding: Sou
     byKey,
     live: isMultiset ? '1' : onDeleteOf(table) === 'soft' ? '_deleted = 0 AND _deleted_at IS NULL' : '_deleted = 0',
     keepsMore: onDeleteOf(table) === 'keep',
-    notCompared: onDeleteOf(table) === 'keep' ? 'rows that the source has no more' : '',
+    notCompared: notCompared(table),
     replaced: replaced.length === 0 ? '0' : replaced.map((sql) => `count(*) FILTER (WHERE ${sql})`).join(' + '),
   };
+}
+
+/** What a function of the configuration has made can be computed by neither engine. */
+function isTransformed({ choice }: SourceColumn): boolean {
+  return choice?.mask?.kind === 'transform';
+}
+
+function notCompared(table: SourceTable): string {
+  const transformed = table.columns.filter(isTransformed).map(({ name }) => `“${name}”, which is transformed`);
+  const kept = onDeleteOf(table) === 'keep' ? ['rows that the source has no more'] : [];
+  return [...kept, ...transformed].join(', ');
 }
 
 function signed(hash: BothSql): BothSql {

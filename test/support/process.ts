@@ -14,6 +14,7 @@ export class PipelineProcess implements AsyncDisposable {
   readonly #pg: TemporaryPostgres;
   readonly #ch: TemporaryClickHouse;
   readonly #settings: Record<string, string>;
+  readonly #folder: { readonly folder?: string };
   #child: ChildProcess | null = null;
   #last: ChildProcess | null = null;
   #closed: Promise<unknown> = Promise.resolve();
@@ -21,7 +22,9 @@ export class PipelineProcess implements AsyncDisposable {
   output = '';
   kills = 0;
 
-  constructor(pg: TemporaryPostgres, ch: TemporaryClickHouse, settings: Record<string, string> = {}) {
+  /** @param settings Environment. @param folder Where its configuration is. */
+  constructor(pg: TemporaryPostgres, ch: TemporaryClickHouse, settings: Record<string, string> = {}, folder?: string) {
+    this.#folder = folder === undefined ? {} : { folder };
     this.#pg = pg;
     this.#ch = ch;
     this.#settings = settings;
@@ -41,6 +44,7 @@ export class PipelineProcess implements AsyncDisposable {
   start(failAt = ''): void {
     if (this.isRunning) return;
     const child = spawnRun({
+      ...this.#folder,
       logLevel: process.env['TEST_LOG_LEVEL'] ?? 'warn',
       env: {
         MILLRACE_POSTGRES_URL: this.#pg.url,
