@@ -30,6 +30,11 @@ describe('renderTable', () => {
   test('GIVEN a name with escape codes THEN they do not reach the terminal', () => {
     expect(renderTable([{ name: 'name' }], [{ name: '\u001B[31mred\n\u202E' }])).toBe('name\n·[31mred··\n');
   });
+
+  test('of more rows than a call may have arguments', () => {
+    const rows = Array.from({ length: 200_000 }, (_, i) => ({ a: i }));
+    expect(renderTable([{ name: 'a' }], rows).split('\n')).toHaveLength(rows.length + 2);
+  });
 });
 
 describe('renderCsv', () => {

@@ -87,7 +87,9 @@ function drawColumn(column: Column, rows: readonly Row[]): Drawn {
   const right = column.kind === undefined ? values.every(isNumber) && values.some(notNull) : column.kind !== 'text';
   const cells = values.map((value) => cell(value, right && column.kind !== 'id'));
   const head = column.label ?? column.name;
-  return { head, cells, right, width: Math.max(...[head, ...cells].map(textWidth)) };
+  // Not Math.max(...): a table may have more rows than a call has arguments.
+  const width = cells.reduce((widest, text) => Math.max(widest, textWidth(text)), textWidth(head));
+  return { head, cells, right, width };
 }
 
 function cell(value: unknown, grouped: boolean): string {

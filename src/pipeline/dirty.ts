@@ -6,6 +6,7 @@
  */
 import { CLEAN } from '../destination/checkpoint.ts';
 import type { Bucket, DirtyBuckets } from '../destination/rollups.ts';
+import type { EventsRole } from '../model/roles.ts';
 import type { Batch } from './batch.ts';
 import type { TableBatch } from './table-batch.ts';
 
@@ -23,22 +24,23 @@ export function hourOf(us: bigint): number {
  * @param states `old`: those of states taken out; `all`: those of states put in as well.
  */
 export function bucketsOf(batch: Batch, states: 'old' | 'all'): DirtyBuckets {
-  const impressions: Bucket[] = [];
-  const clicks: Bucket[] = [];
+  const found = { impressions: new Map<string, Bucket>(), clicks: new Map<string, Bucket>() };
   for (const table of batch.tables.values()) {
     const { role } = table.layout;
-    if (role.kind !== 'events') continue;
-    (role.fact === 'impressions' ? impressions : clicks).push(...tableBuckets(table, states));
+    if (role.kind === 'events') addBuckets(found[role.fact], table, { role, states });
   }
-  return impressions.length + clicks.length === 0 ? CLEAN : { ...CLEAN, impressions, clicks };
+  const { impressions, clicks } = found;
+  if (impressions.size + clicks.size === 0) return CLEAN;
+  return { ...CLEAN, impressions: [...impressions.values()], clicks: [...clicks.values()] };
 }
 
-function tableBuckets(table: TableBatch, states: 'old' | 'all'): Bucket[] {
-  const { role } = table.layout;
-  if (role.kind !== 'events') return [];
+function addBuckets(
+  buckets: Map<string, Bucket>,
+  table: TableBatch,
+  { role, states }: { role: EventsRole; states: 'old' | 'all' },
+): void {
   const campaigns = table.columns[role.campaignColumn];
   const times = table.columns[role.timeColumn];
-  const buckets = new Map<string, Bucket>();
   for (let row = 0; row < table.rows; row++) {
     const sign = table.marks.sign(row);
     if (sign === 0 || (states === 'old' && sign > 0)) continue;
@@ -46,5 +48,4 @@ function tableBuckets(table: TableBatch, states: 'old' | 'all'): Bucket[] {
     const bucket = { campaignId: campaigns?.value(row) as number | null, hour: us === null ? null : hourOf(us) };
     buckets.set(`${bucket.campaignId}/${bucket.hour}`, bucket);
   }
-  return [...buckets.values()];
 }

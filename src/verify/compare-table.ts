@@ -126,7 +126,7 @@ async function narrow(comparison: Comparison, state: SourceTableState, coarse: S
   for (let i = 0; i < coarse.buckets.length; i += step) {
     const slice = { shift: coarse.shift, buckets: coarse.buckets.slice(i, i + step) };
     const { source, copy } = await sumsOf(comparison, state, slice, finer);
-    buckets.push(...differingBuckets(source, copy));
+    for (const bucket of differingBuckets(source, copy)) buckets.push(bucket);
   }
   const slices: Slice[] = [];
   const size = state.plan.byKey ? SUBRANGES_AT_ONCE : SUBRANGES_AT_ONCE * 4;

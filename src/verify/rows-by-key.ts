@@ -44,7 +44,7 @@ export async function sourceByKey(
     );
     if (rows === null)
       throw new AppError('POSTGRES_FAILED', `${plan.label}: rows cannot be read by key within the statement timeout`);
-    found.push(...rows);
+    for (const row of rows) found.push(row);
   }
   return found;
 }
@@ -75,7 +75,7 @@ export async function copyByKey(
       .slice(from, from + KEYS_PER_QUERY)
       .map((key) => keyLiteral(plan, key))
       .join(', ')})`;
-    found.push(...(await clones.rows<Record<string, string | null>>(sql(where), signal)));
+    for (const row of await clones.rows<Record<string, string | null>>(sql(where), signal)) found.push(row);
   }
   return found;
 }
