@@ -12,6 +12,7 @@ export class LoadSessions implements AsyncDisposable {
   readonly #all: readonly LoadConnection[];
   readonly #idle: LoadConnection[];
   readonly #waiting = new Set<Taker>();
+  #lastAlone: Promise<unknown> = Promise.resolve();
 
   /** @param options `signal` drops them all. */
   constructor(url: string, { connections, signal }: { connections: number; signal: AbortSignal }) {
@@ -35,6 +36,13 @@ export class LoadSessions implements AsyncDisposable {
     } finally {
       this.#pass(connection);
     }
+  }
+
+  /** Does something that only one reader at a time may do, in the order of asking. */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#lastAlone.then(work);
+    this.#lastAlone = turn.catch(() => undefined);
+    return await turn;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

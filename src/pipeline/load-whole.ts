@@ -64,7 +64,7 @@ async function loadOnce(
   states.resetCounts(label);
   const files = await readFiles(client, layout);
   await pgRows(client, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-  const lsn = await takeOver(client, options);
+  const lsn = await options.sessions.alone(() => takeOver(client, options));
   // Neither is shielded by a snapshot: a table that was truncated or rewritten since looks empty in it.
   await pgRows(client, `LOCK TABLE ${pgRowsOf(table)} IN ACCESS SHARE MODE`);
   if (layout.print !== undefined) await assertUnaltered(client, table, layout.print);
@@ -91,7 +91,7 @@ async function loadOnce(
   return 'loaded';
 }
 
-/** Takes a snapshot over into the open transaction; returns its place. The slot is given up at once: it holds WAL. */
+/** Takes a snapshot over into the open transaction; returns its place. The slot is given up at once: it holds WAL, and there may be no second one. */
 async function takeOver(client: pg.Client, { url, signal }: { url: string; signal: AbortSignal }): Promise<bigint> {
   await using snapshot = await takePlacedSnapshot(url, signal);
   await pgRows(client, `SET TRANSACTION SNAPSHOT ${pgLiteral(snapshot.name)}`);
