@@ -51,7 +51,7 @@ export interface StreamOptions {
   readonly first?: Replayable;
   /**
    * The server has sent everything before `lsn` and no transaction is half delivered: when nothing is pending,
-   * `lsn` may be confirmed. It may lie inside the next transaction, so it is no reason to skip anything.
+   * `lsn` may be confirmed. It may lie inside the next transaction, so it is no reason to skip anything. Never falls.
    */
   readonly onIdlePosition?: (lsn: Lsn) => void;
   /** A read of the socket has been decoded to its end: a good moment to decide about flushing. */
@@ -121,6 +121,8 @@ export class ReplicationStream implements CopyHandler {
   readonly #timer: NodeJS.Timeout;
   readonly #position = { hi: 0, lo: 0 };
   readonly #walEnd = { hi: 0, lo: 0 };
+  /** What keep-alives tell, never backwards: the first may tell the slot's position, the next the older one of its reader. */
+  readonly #sent = { hi: 0, lo: 0 };
   #confirmed: Lsn = 0n;
   #isHeld = false;
   #isClosing = false;
@@ -305,7 +307,8 @@ export class ReplicationStream implements CopyHandler {
   #onKeepalive(bytes: Buffer, start: number): void {
     readPosition(bytes, start + 1, this.#position);
     advance(this.#walEnd, this.#position);
-    if (!this.#decoder.inTransaction) this.#options.onIdlePosition?.(toLsn(this.#position));
+    advance(this.#sent, this.#position);
+    if (!this.#decoder.inTransaction) this.#options.onIdlePosition?.(toLsn(this.#sent));
     if (bytes[start + KEEPALIVE_BYTES - 1] === 1) this.#sendStatus(false);
   }
 
