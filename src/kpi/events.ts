@@ -9,6 +9,7 @@ import {
   KNOWN_PRICING_MODEL,
   LOCAL_DAY,
   MONEY_CAVEATS,
+  PRICING,
   spendOf,
   utcHour,
   WHOSE,
@@ -27,17 +28,55 @@ const CAP_COLUMNS = [
   column('clicks_after', 'Clicks after', 'count', 'clicks of the period later than that instant'),
 ];
 
-/** Sums of facts per campaign, period and hour. */
-const HOURS = `SELECT e.campaign_id AS campaign_id, if(${BUDGET_KIND} = 'daily', e.day, NULL) AS period, e.hour AS hour, e.k AS k,
-            ${spendOf('e.cpc', 'e.cpm')} AS s, c.budget AS budget, ${BUDGET_KIND} AS budget_kind, c.campaign AS campaign, c.advertiser_id AS advertiser_id
+/** The budget's period of a day `d.day`: that day, or NULL for the whole life. */
+const PERIOD = `if(${BUDGET_KIND} = 'daily', d.day, NULL)`;
+
+/** Sums per campaign and local day, with what the campaign's bid and budget mean. */
+const DAYS = `SELECT d.campaign_id AS campaign_id, d.day AS day, ${PERIOD} AS period, d.k AS k, ${spendOf('d.cpc', 'd.cpm')} AS s,
+            c.budget AS budget, ${BUDGET_KIND} AS budget_kind, ${PRICING} AS pricing, c.campaign AS campaign, c.advertiser_id AS advertiser_id
+        FROM \${day_sums} AS d
+        INNER JOIN (SELECT * FROM \${campaigns} WHERE NOT deleted AND budget > 0) AS c ON d.campaign_id = c.campaign_id
+        WHERE isNotNull(d.day)`;
+
+/** One row per period whose budget was reached: the local day of it, with the spend before and the clicks after that day. */
+const CAPPED_DAYS = `SELECT campaign_id, period, campaign, advertiser_id, budget, budget_kind, pricing,
+        max(total) AS est_spend, min(day) AS cap_day, argMin(running - s, day) AS spend_before_day, argMin(clicks_later, day) AS clicks_after_day
+    FROM
+    (
+        SELECT *, sum(s) OVER w AS running, sum(s) OVER p AS total, sum(k) OVER p - sum(k) OVER w AS clicks_later
         FROM
         (
-            SELECT campaign_id, ${LOCAL_DAY} AS day, ${utcHour('hour')} AS hour, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
-            FROM \${facts}
-            WHERE isNotNull(hour) AND isNotNull(campaign_id) AND \${whole_hours}
-            GROUP BY campaign_id, day, hour
-        ) AS e
-        INNER JOIN (SELECT * FROM \${campaigns} WHERE NOT deleted AND budget > 0) AS c ON e.campaign_id = c.campaign_id`;
+        ${DAYS}
+        )
+        WINDOW w AS (PARTITION BY campaign_id, period ORDER BY day ROWS UNBOUNDED PRECEDING), p AS (PARTITION BY campaign_id, period)
+    )
+    WHERE running >= budget
+    GROUP BY campaign_id, period, campaign, advertiser_id, budget, budget_kind, pricing`;
+
+/** The same with the hour of that day, the spend before and the clicks after it. */
+const CAPPED_HOURS = `SELECT campaign_id, period, any(campaign) AS campaign, any(advertiser_id) AS advertiser_id, any(budget) AS budget, any(budget_kind) AS budget_kind,
+        any(pricing) AS pricing, any(est_spend) AS est_spend, any(cap_day) AS cap_day,
+        min(hour) AS cap_hour, argMin(running - s, hour) AS spend_before, argMin(clicks_later, hour) AS clicks_later
+    FROM
+    (
+        SELECT *, spend_before_day + sum(s) OVER w AS running, clicks_after_day + sum(k) OVER p - sum(k) OVER w AS clicks_later, running >= budget AS is_reached
+        FROM
+        (
+            SELECT g.campaign_id AS campaign_id, g.period AS period, ${utcHour('e.at')} AS hour, sum(e.k) AS k, sum(if(g.pricing = 'cpm', e.cpm, e.cpc)) AS s,
+                ${['campaign', 'advertiser_id', 'budget', 'budget_kind', 'pricing', 'est_spend', 'cap_day', 'spend_before_day', 'clicks_after_day'].map((name) => `any(g.${name}) AS ${name}`).join(', ')}
+            FROM
+            (
+                SELECT campaign_id, hour AS at, ${LOCAL_DAY} AS day, clicks AS k, spend_cpc AS cpc, spend_cpm AS cpm
+                FROM \${facts}
+                WHERE isNotNull(hour) AND isNotNull(campaign_id) AND \${whole_hours}
+            ) AS e
+            INNER JOIN capped_days AS g ON e.campaign_id = g.campaign_id AND e.day = g.cap_day
+            GROUP BY g.campaign_id, g.period, hour
+        )
+        WINDOW w AS (PARTITION BY campaign_id, period ORDER BY hour ROWS UNBOUNDED PRECEDING), p AS (PARTITION BY campaign_id, period)
+    )
+    WHERE is_reached
+    GROUP BY campaign_id, period`;
 
 /** When budgets were used up. */
 export const CAP_OUT_KPI: KpiDefinition = {
@@ -63,23 +102,15 @@ export const CAP_OUT_KPI: KpiDefinition = {
   source: 'events',
   columns: CAP_COLUMNS,
   sql: `WITH ${AS_OF},
+capped_days AS
+(
+    ${CAPPED_DAYS}
+),
 capped AS
 (
-    SELECT campaign_id, period, campaign, advertiser_id, budget, budget_kind,
-        max(total) AS est_spend, min(hour) AS cap_hour, argMin(running - s, hour) AS spend_before, argMin(clicks_later, hour) AS clicks_later
-    FROM
-    (
-        SELECT *, sum(s) OVER w AS running, sum(s) OVER p AS total,
-            sum(k) OVER p - sum(k) OVER w AS clicks_later
-        FROM
-        (
-        ${HOURS}
-        )
-        WINDOW w AS (PARTITION BY campaign_id, period ORDER BY hour ROWS UNBOUNDED PRECEDING), p AS (PARTITION BY campaign_id, period)
-    )
-    WHERE running >= budget
-    GROUP BY campaign_id, period, campaign, advertiser_id, budget, budget_kind
-)
+    ${CAPPED_HOURS}
+),
+(SELECT (subtractDays(toDateTime64(min(cap_day), 6, 'UTC'), 1), addDays(toDateTime64(max(cap_day), 6, 'UTC'), 2)) FROM capped_days) AS span
 SELECT
     f.advertiser_id AS advertiser_id,
     coalesce(a.advertiser, if(isNull(f.advertiser_id), '(none)', '(unknown)')) AS advertiser,
@@ -105,16 +136,16 @@ FROM
         (
             SELECT g.campaign_id AS campaign_id, g.period AS period, g.campaign AS campaign, g.advertiser_id AS advertiser_id, g.budget AS budget,
                 g.budget_kind AS budget_kind, g.est_spend AS est_spend, g.clicks_later AS clicks_later, e.fact AS fact, assumeNotNull(e.created_at) AS created_at,
-                ${spendOf('e.cpc', 'e.cpm')} AS own,
+                if(g.pricing = 'cpm', e.cpm, e.cpc) AS own,
                 g.spend_before + sum(own) OVER (PARTITION BY g.campaign_id, g.period ORDER BY e.created_at RANGE UNBOUNDED PRECEDING) AS running
             FROM
             (
+                -- By hour before anything is priced.
                 SELECT * FROM \${events}
-                WHERE created_at >= (SELECT min(cap_hour) FROM capped) AND created_at < (SELECT addHours(max(cap_hour), 1) FROM capped)
+                WHERE created_at >= span.1 AND created_at < span.2 AND (campaign_id, ${utcHour('created_at')}) IN (SELECT campaign_id, cap_hour FROM capped)
             ) AS e
             INNER JOIN capped AS g ON e.campaign_id = g.campaign_id AND ${utcHour('e.created_at')} = g.cap_hour
-            LEFT JOIN \${campaigns} AS c ON g.campaign_id = c.campaign_id
-            WHERE isNull(g.period) OR g.period = toDate32(toTimeZone(e.created_at, {timezone:String}))
+            WHERE toDate32(toTimeZone(e.created_at, {timezone:String})) = g.cap_day
         )
     )
     GROUP BY ALL
