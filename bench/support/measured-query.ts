@@ -1,8 +1,10 @@
 /** One query, over plain HTTP or of PostgreSQL, with what it cost; given up at a limit. */
 import { performance } from 'node:perf_hooks';
 import type { Client } from 'pg';
+import { presentStatement } from '../../src/kpi/present.ts';
 import type { AppError } from '../../src/model/errors.ts';
 import { pgRows } from '../../src/source/connection.ts';
+import { NAMES } from './lab.ts';
 
 /** What a query cost. */
 export interface QueryCost {
@@ -53,6 +55,22 @@ export async function measureQuery(
   const gaveUp = response.ok ? null : GIVEN_UP[response.headers.get('x-clickhouse-exception-code') ?? ''];
   if (gaveUp === undefined) throw new Error(text.slice(0, 400));
   return { ms, readRows: Number(summary['read_rows'] ?? 0), readBytes: Number(summary['read_bytes'] ?? 0), gaveUp };
+}
+
+/** Asks a figure as `queryKpi` does: first what is known of the copy, then the figure; both count. */
+export async function measureFigure(
+  url: string,
+  sql: string,
+  params: Readonly<Record<string, string>>,
+): Promise<QueryCost> {
+  const known = await measureQuery(url, presentStatement(NAMES), {});
+  const { ms, readRows, readBytes, gaveUp } = await measureQuery(url, sql, params);
+  return {
+    ms: known.ms + ms,
+    readRows: known.readRows + readRows,
+    readBytes: known.readBytes + readBytes,
+    gaveUp: known.gaveUp ?? gaveUp,
+  };
 }
 
 /** Runs a query of PostgreSQL; what it reads is not told there. */

@@ -2,7 +2,7 @@
 import type { KpiName } from '../../src/kpi/definitions.ts';
 import { connectPostgres, pgRows } from '../../src/source/connection.ts';
 import type { Lab } from './lab.ts';
-import { measureQuery } from './measured-query.ts';
+import { measureFigure } from './measured-query.ts';
 import { SPAN } from './query-data.ts';
 import { median, quantile, rounded } from './statistics.ts';
 
@@ -49,7 +49,7 @@ async function readFor(lab: Lab, seconds: number, statementOf: StatementOf): Pro
   const readers = Array.from({ length: READERS }, async (_, reader) => {
     for (let i = reader; performance.now() < until; i++) {
       const { sql, params } = statementOf(DASHBOARD[i % DASHBOARD.length] ?? 'ctr');
-      const cost = await measureQuery(lab.engines.clickhouse.url, sql, params);
+      const cost = await measureFigure(lab.engines.clickhouse.url, sql, params);
       if (cost.gaveUp !== null) throw new Error('a reader had no answer within the limit');
       ms.push(cost.ms);
     }

@@ -40,26 +40,46 @@ FROM (
         ifNull(f.impressions, 0) AS impressions, ifNull(f.clicks, 0) AS clicks, ifNull(f.spend, 0) AS spend, ifNull(f.spend_before, 0) AS spend_before,
         ifNull(f.spend_today, 0) AS spend_today, ifNull(f.flight_spend, 0) AS flight_spend, ifNull(f.overspend_daily, 0) AS overspend_daily,
         ifNull(f.pace_sum, 0) AS pace_sum, ifNull(f.pace_squares, 0) AS pace_squares
-    FROM (SELECT * FROM ${database}.campaign_directory WHERE NOT deleted) AS c
+    FROM (SELECT toNullable(d.id) AS campaign_id, toNullable(d.name) AS campaign, toNullable(d.bid) AS bid, toNullable(d.budget) AS budget,
+    d.start_date AS start_date, d.end_date AS end_date, d.advertiser_id AS advertiser_id, toNullable(d.deleted)::Nullable(Bool) AS deleted,
+    coalesce(nullIf(own.pricing_model, ''), nullIf(of_advertiser.pricing_model, '')) AS pricing_rule,
+    coalesce(nullIf(own.budget_kind, ''), nullIf(of_advertiser.budget_kind, '')) AS budget_rule
+FROM
+(
+    SELECT id, name, bid, budget, start_date, end_date, advertiser_id, false AS deleted FROM ${database}.campaign FINAL WHERE _deleted = 0
+) AS d
+LEFT JOIN (SELECT id, pricing_model, budget_kind FROM ${database}.pricing_rules FINAL WHERE scope = 'campaign') AS own ON d.id = own.id
+LEFT JOIN (SELECT toNullable(id) AS id, pricing_model, budget_kind FROM ${database}.pricing_rules FINAL WHERE scope = 'advertiser') AS of_advertiser
+    ON d.advertiser_id = of_advertiser.id) AS c
     LEFT JOIN
     (
         SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, sum(s) AS spend,
             sumIf(s, day < toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))) AS spend_before, sumIf(s, day = toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))) AS spend_today,
             sumIf(s, in_flight AND day < toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String}))) AS flight_spend,
-            sum(greatest(s - budget, toDecimal128(0, 6))) AS overspend_daily,
+            sum(overspend) AS overspend_daily,
             sumIf(s, in_flight AND day < toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String})) AND day >= subtractDays(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String})), 7)) AS pace_sum,
             sumIf(toFloat64(s) * toFloat64(s), in_flight AND day < toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String})) AND day >= subtractDays(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, {timezone:String})), 7)) AS pace_squares
         FROM
         (
         SELECT d.campaign_id AS campaign_id, d.day AS day, d.i AS i, d.k AS k, if(coalesce(c.pricing_rule, {pricing_model:String}) = 'cpm', d.cpm, d.cpc) AS s,
-            c.start_date AS start_date, c.end_date AS end_date, c.budget AS budget,
-            isNotNull(d.day) AND ifNull(d.day >= c.start_date, true) AND ifNull(d.day <= c.end_date, true) AS in_flight
+            isNotNull(d.day) AND ifNull(d.day >= c.start_date, true) AND ifNull(d.day <= c.end_date, true) AS in_flight,
+            greatest(s - c.budget, toDecimal128(0, 6)) AS overspend
         FROM (SELECT campaign_id, CAST(toInt32(intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)), 'Nullable(Date32)') AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
             FROM ${database}.campaign_hourly WHERE {timezone:String} = 'UTC' GROUP BY campaign_id, day
         UNION ALL
         SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
             FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day) AS d
-        INNER JOIN ${database}.campaign_directory AS c ON d.campaign_id = c.campaign_id
+        INNER JOIN (SELECT toNullable(d.id) AS campaign_id, toNullable(d.name) AS campaign, toNullable(d.bid) AS bid, toNullable(d.budget) AS budget,
+    d.start_date AS start_date, d.end_date AS end_date, d.advertiser_id AS advertiser_id, toNullable(d.deleted)::Nullable(Bool) AS deleted,
+    coalesce(nullIf(own.pricing_model, ''), nullIf(of_advertiser.pricing_model, '')) AS pricing_rule,
+    coalesce(nullIf(own.budget_kind, ''), nullIf(of_advertiser.budget_kind, '')) AS budget_rule
+FROM
+(
+    SELECT id, name, bid, budget, start_date, end_date, advertiser_id, false AS deleted FROM ${database}.campaign FINAL WHERE _deleted = 0
+) AS d
+LEFT JOIN (SELECT id, pricing_model, budget_kind FROM ${database}.pricing_rules FINAL WHERE scope = 'campaign') AS own ON d.id = own.id
+LEFT JOIN (SELECT toNullable(id) AS id, pricing_model, budget_kind FROM ${database}.pricing_rules FINAL WHERE scope = 'advertiser') AS of_advertiser
+    ON d.advertiser_id = of_advertiser.id) AS c ON d.campaign_id = c.campaign_id
         )
         GROUP BY campaign_id
     ) AS f ON c.campaign_id = f.campaign_id
@@ -67,24 +87,18 @@ FROM (
 LEFT JOIN (SELECT campaign_id, max(hour) AS last_hour
     FROM
     (
+        WITH (SELECT groupArray((campaign_id, last_day)) FROM (SELECT campaign_id, max(if(n > 0 AND day < toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), day, -1)) AS latest, if(latest < 0, toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), latest) AS last_day
+            FROM
+            (
+                SELECT campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) AS day, sum(impressions) AS n FROM ${database}.campaign_hourly
+                WHERE intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) - 35 AND toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC'))))
+                GROUP BY campaign_id, day
+            )
+            GROUP BY campaign_id) WHERE isNotNull(campaign_id)) AS days
         SELECT campaign_id, hour FROM ${database}.campaign_hourly
         WHERE hour <= {now:DateTime64(6, 'UTC')} AND hour >= subtractDays({now:DateTime64(6, 'UTC')}, 35)
-            AND hour >= (SELECT fromUnixTimestamp64Second(86400 * min(last_day), 'UTC') FROM (SELECT campaign_id, max(if(n > 0 AND day < toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), day, -1)) AS latest, if(latest < 0, toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), latest) AS last_day
-            FROM
-            (
-                SELECT campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) AS day, sum(impressions) AS n FROM ${database}.campaign_hourly
-                WHERE intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) - 35 AND toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC'))))
-                GROUP BY campaign_id, day
-            )
-            GROUP BY campaign_id))
-            AND (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) >= toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) OR (campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400)) IN (SELECT campaign_id, last_day FROM (SELECT campaign_id, max(if(n > 0 AND day < toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), day, -1)) AS latest, if(latest < 0, toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))), latest) AS last_day
-            FROM
-            (
-                SELECT campaign_id, intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) AS day, sum(impressions) AS n FROM ${database}.campaign_hourly
-                WHERE intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) BETWEEN toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) - 35 AND toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC'))))
-                GROUP BY campaign_id, day
-            )
-            GROUP BY campaign_id)))
+            AND hour >= fromUnixTimestamp64Second(86400 * arrayMin(days.2), 'UTC')
+            AND (intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) >= toInt64(toInt32(toDate32(toTimeZone({now:DateTime64(6, 'UTC')}, 'UTC')))) OR intDiv(toUnixTimestamp64Second(hour) - positiveModulo(toUnixTimestamp64Second(hour), 86400), 86400) = transform(assumeNotNull(campaign_id), days.1, days.2, -1))
         GROUP BY campaign_id, hour HAVING sum(impressions) > 0
     )
     GROUP BY campaign_id) AS l ON f.campaign_id = l.campaign_id

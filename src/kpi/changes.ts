@@ -59,9 +59,9 @@ SELECT
     c.start_date AS start_date,
     c.end_date AS end_date,
     ${AS_OF_COLUMNS}
-FROM \${campaigns} AS c
+FROM \${live_priced_campaigns} AS c
 LEFT JOIN \${advertisers} AS a ON c.advertiser_id = a.advertiser_id
-WHERE NOT c.deleted AND ${KNOWN_PRICING_MODEL} AND ${KNOWN_BUDGET_KIND}`,
+WHERE ${KNOWN_PRICING_MODEL} AND ${KNOWN_BUDGET_KIND}`,
   report: plainReport(CAMPAIGN_COLUMNS, 'campaign_id'),
 };
 

@@ -25,6 +25,20 @@ function sameHours(days: number): string {
   );
 }
 
+/** The beginning of a local day, so and so many days ago; where clocks change at midnight, some hours beside it. */
+const dayBegins = (daysAgo: number): string =>
+  `toDateTime64(toString(subtractDays(${TODAY}, ${daysAgo})), 0, {timezone:String})`;
+
+/** Buckets of so many weeks ago to the day, and some hours around: for the order by time, so that the days between are not read. */
+function nearWeeks(weeks: number): string {
+  const near = Array.from(
+    { length: weeks + 1 },
+    (_, week) =>
+      `(hour >= subtractHours(${dayBegins(7 * week)}, 3) AND hour < addHours(${dayBegins(7 * week - 1)}, 3))`,
+  );
+  return `(${near.join(' OR ')})`;
+}
+
 const METRICS = [
   { name: 'impressions', label: 'Impressions', unit: 'count', sum: 'i' },
   { name: 'clicks', label: 'Clicks', unit: 'count', sum: 'k' },
@@ -74,6 +88,27 @@ const FIGURES = [
   ),
 ];
 
+const AGO = `toInt32(dateDiff('day', ${LOCAL_DAY}, ${TODAY}))`;
+
+/** All campaigns together, where none has a pricing rule of its own. */
+const PLATFORM = `SELECT
+    CAST(NULL, 'Nullable(Int32)') AS advertiser_id, '(all)' AS advertiser, CAST(NULL, 'Nullable(Int32)') AS campaign_id, '(all)' AS campaign,
+    ${FIGURES.join(',\n    ')}
+FROM
+(
+    SELECT ago, i, k, if({pricing_model:String} = 'cpm', m, c) AS s
+    FROM
+    (
+        SELECT ${AGO} AS ago, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS c, sum(spend_cpm) AS m
+        FROM \${facts}
+        WHERE ${sameHours(7)}
+        GROUP BY ago
+    )
+    UNION ALL
+    SELECT 0, 0, 0, toDecimal128(0, 6)
+) AS f
+WHERE ${KNOWN_PRICING_MODEL}`;
+
 /** Today against yesterday, a week ago and the mean of a week. */
 export const COMPARISON_KPI: KpiDefinition = {
   name: 'comparison',
@@ -108,7 +143,7 @@ FROM
         SELECT ${LEVEL_IDS}, e.ago AS ago, e.i AS i, e.k AS k, ${spendOf('e.cpc', 'e.cpm')} AS s
         FROM
         (
-            SELECT campaign_id, toInt32(dateDiff('day', ${LOCAL_DAY}, ${TODAY})) AS ago, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
+            SELECT campaign_id, ${AGO} AS ago, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
             FROM \${facts}
             WHERE ${sameHours(7)}
             GROUP BY campaign_id, ago
@@ -122,7 +157,10 @@ FROM
     WHERE ${KNOWN_PRICING_MODEL} AND ${KNOWN_LEVEL}
     GROUP BY f.advertiser_id, f.campaign_id, a.advertiser, c.campaign
 )`,
-  report: plainReport(COMPARISON_COLUMNS, 'impressions DESC, advertiser_id NULLS LAST, campaign_id NULLS LAST'),
+  report: {
+    ...plainReport(COMPARISON_COLUMNS, 'impressions DESC, advertiser_id NULLS LAST, campaign_id NULLS LAST'),
+    platform: PLATFORM,
+  },
 };
 
 /** Weeks that today is compared with. */
@@ -199,7 +237,7 @@ FROM
         (
             SELECT campaign_id, intDiv(dateDiff('day', ${LOCAL_DAY}, ${TODAY}), 7) AS ago, sum(impressions) AS i, sum(clicks) AS k
             FROM \${facts}
-            WHERE ${sameHours(7 * WEEKS)} AND dateDiff('day', ${LOCAL_DAY}, ${TODAY}) % 7 = 0
+            WHERE ${nearWeeks(WEEKS)} AND ${sameHours(7 * WEEKS)} AND dateDiff('day', ${LOCAL_DAY}, ${TODAY}) % 7 = 0
             GROUP BY campaign_id, ago
         ) AS e ON d.campaign_id = e.campaign_id
         GROUP BY d.campaign_id, d.start_date

@@ -87,7 +87,6 @@ FROM
     (
         SELECT campaign_id, if(place = 0, e.i, 0) AS i, if(place = 0, e.k, 0) AS k, if(place = 1, e.i, 0) AS ui, if(place = 1, e.k, 0) AS uk, 0 AS live
         FROM \${range_sums} AS e
-        WHERE place != 2
         UNION ALL
         SELECT campaign_id, 0, 0, 0, 0, 1 FROM \${live_campaigns}
     )

@@ -58,7 +58,7 @@ export type FilterName = 'advertiser' | 'campaign';
 
 /**
  * One key figure. In its SQL stand `${database}` for the users' database, and for what it reads (see sources.ts):
- * `${facts}`, `${campaigns}`, `${advertisers}`, `${versions}`, `${events}`, `${as_of}`, `${whole_hours}`, and the sums of short-cuts.ts.
+ * `${facts}`, `${campaigns}`, `${live_priced_campaigns}`, `${advertisers}`, `${versions}`, `${events}`, `${as_of}`, `${whole_hours}`, and the sums of short-cuts.ts.
  */
 export interface KpiDefinition {
   /** Name of the key figure; its view is `kpi_<name>`. */
@@ -97,6 +97,8 @@ export interface KpiDefinition {
     readonly orderBy: string;
     /** What the report of everybody reads instead of the view: summed before gaps are filled. */
     readonly whole?: string;
+    /** What the report of the platform reads where no campaign has a rule for its price: sums of all campaigns together. */
+    readonly platform?: string;
   };
 }
 

@@ -112,7 +112,7 @@ Each figure has one definition, from which come its view in ClickHouse (\`sql/kp
 - Facts are summed before anything is joined: budgets are never multiplied.
 - What is “now” is a parameter, by default the commit time of the applied position, never the clock of a server (but for \`freshness\`, which is about the clock): the same question at the same position has the same answer. “Today so far” is its hours that are over.
 - Every row says up to where it holds: \`as_of_lsn\` (position in the source’s log), \`as_of_commit_time\`, and \`loading\` while a table is not complete yet.
-- All are read from the rollup \`campaign_hourly\` or its projections (by campaign and UTC day, by hour), which are kept equal to the events; only \`cap_out\` and \`time_to_click\` read the events themselves.
+- All are read from the rollup \`campaign_hourly\` or its projections (by campaign and UTC day, by UTC day and campaign, by campaign, by hour), which are kept equal to the events; only \`cap_out\` and \`time_to_click\` read the events themselves.
 - A campaign or advertiser may have rules of its own for what a bid pays for and what a budget is for: table \`pricing_rules\`.
 
 ## As of the past

@@ -76,10 +76,10 @@ export const CTR_SELECT = 'f.clicks / nullIf(f.impressions, 0) AS ctr';
 export const CTR = column('ctr', 'CTR', 'ratio', 'clicks / impressions');
 
 /** What a bid of the campaign `c` pays for: its own rule, or else the parameter. */
-export const PRICING = 'coalesce(c.pricing_rule, {pricing_model:String})';
+export const PRICING = '${pricing}';
 
 /** What its budget is for. */
-export const BUDGET_KIND = 'coalesce(c.budget_rule, {budget_kind:String})';
+export const BUDGET_KIND = '${budget_kind}';
 
 /** Estimated money under the campaign's pricing model, of two sums; anything else is refused, not guessed. */
 export function spendOf(cpc: string, cpm: string): string {

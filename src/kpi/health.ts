@@ -37,14 +37,15 @@ const LAST_DAYS = `SELECT campaign_id, max(if(n > 0 AND day < ${DAY_NUMBER_NOW},
             )
             GROUP BY campaign_id`;
 
-/** Buckets whose last whole second is over at `now`, of the last weeks. */
+/** Buckets whose last whole second is over at `now`, of the last weeks; which days to look at is asked once. */
 const LAST_IMPRESSION = `SELECT campaign_id, max(hour) AS last_hour
     FROM
     (
+        WITH (SELECT groupArray((campaign_id, last_day)) FROM (${LAST_DAYS}) WHERE isNotNull(campaign_id)) AS days
         SELECT campaign_id, hour FROM \${hour_facts}
         WHERE hour <= ${NOW} AND hour >= subtractDays(${NOW}, ${LOOK_BACK_DAYS})
-            AND hour >= (SELECT fromUnixTimestamp64Second(86400 * min(last_day), 'UTC') FROM (${LAST_DAYS}))
-            AND (${DAY_NUMBER} >= ${DAY_NUMBER_NOW} OR (campaign_id, ${DAY_NUMBER}) IN (SELECT campaign_id, last_day FROM (${LAST_DAYS})))
+            AND hour >= fromUnixTimestamp64Second(86400 * arrayMin(days.2), 'UTC')
+            AND (${DAY_NUMBER} >= ${DAY_NUMBER_NOW} OR ${DAY_NUMBER} = transform(assumeNotNull(campaign_id), days.1, days.2, -1))
         GROUP BY campaign_id, hour HAVING sum(impressions) > 0
     )
     GROUP BY campaign_id`;

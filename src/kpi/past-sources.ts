@@ -5,7 +5,7 @@
 import { campaignDirectory } from './directory.ts';
 import { utcHour } from './fragments.ts';
 import type { Past } from './past.ts';
-import { isCut, PRESENT, second, type Sources } from './sources.ts';
+import { asOfRow, isCut, PRESENT, second, type Sources } from './sources.ts';
 
 /**
  * The sources at a moment.
@@ -17,20 +17,26 @@ export function pastSources(past: Past, cuts: 'none' | 'day' | 'hour'): Sources 
   const events = eventsOf(of);
   const hour = utcHour('created_at');
   const step = cuts === 'none' ? hour : `if(${isCut(hour, cuts)}, ${second('created_at')}, ${hour})`;
+  const campaigns = `(${campaignDirectory(
+    lastKnown(of('campaign_history'), 'id, name, bid, budget, start_date, end_date, advertiser_id', 'deleted'),
+  )})`;
   return {
     facts: `(SELECT campaign_id, ${step} AS hour, toInt64(countIf(fact = 'impressions')) AS impressions, toInt64(countIf(fact = 'clicks')) AS clicks,
         sum(cpc) AS spend_cpc, sum(cpm) AS spend_cpm
     FROM ${events} GROUP BY campaign_id, hour)`,
-    campaigns: `(${campaignDirectory(
-      lastKnown(of('campaign_history'), 'id, name, bid, budget, start_date, end_date, advertiser_id', 'deleted'),
-    )})`,
+    campaigns,
+    live_priced_campaigns: `(SELECT * FROM ${campaigns} WHERE NOT deleted)`,
+    pricing: PRESENT.pricing,
+    budget_kind: PRESENT.budget_kind,
     advertisers: `(SELECT toNullable(id) AS advertiser_id, toNullable(name) AS advertiser, toNullable(deleted)::Nullable(Bool) AS deleted
     FROM (${lastKnown(of('advertiser_history'), 'id, name', 'deleted')}))`,
     versions: versionsOf(of('campaign_history')),
     events,
     freshness: PRESENT.freshness,
-    as_of: `(SELECT '${past.lsn}' AS lsn, toNullable(toDateTime64('${past.commit_time}', 6, 'UTC')) AS commit_time, false AS loading)`,
+    as_of: asOfRow(past),
     whole_hours: 'true',
+    isUtc: false,
+    isPlain: false,
   };
 }
 

@@ -8,7 +8,8 @@ import { type KpiName, KPIS } from './definitions.ts';
 import { type Past, resolvePast } from './past.ts';
 import { pastSources } from './past-sources.ts';
 import { withSources } from './short-cuts.ts';
-import { cutSources, PRESENT, type Sources } from './sources.ts';
+import { readPresent } from './present.ts';
+import { cutSources, type Known, knownSources, type Sources } from './sources.ts';
 import { reportBody, reportStatement, viewCall } from './statement.ts';
 import { eventDays, type Range, storedDays } from './event-days.ts';
 import { hasWholeHours, isTimeZone } from '../model/time-zones.ts';
@@ -37,6 +38,8 @@ export interface KpiRequest {
   readonly by?: Level | undefined;
   /** Hours without an impression that are too many; 6 when absent. */
   readonly hours?: number | undefined;
+  /** Reads the figure's view, as somebody does who asks in SQL, where it can answer: the same rows, later. */
+  readonly throughView?: boolean | undefined;
 }
 
 /** Steps of time. */
@@ -120,21 +123,27 @@ async function plan(
   const past = request.asOf === undefined ? null : await resolvePast(clickhouse, names, request.asOf);
   if (past !== null && kpi.source === 'copy')
     throw new AppError('USAGE', `“${kpi.name}” is about this moment: it has no past`);
-  const at = past ?? (await readAsOf(clickhouse, names));
+  const present = await readPresent(clickhouse, names);
+  const at = past ?? present.at;
   const now = kpi.source === 'copy' ? new Date().toISOString().slice(0, -1).replace('T', ' ') : at.commit_time;
   const values = { ...valuesOf(request, now), past };
+  const { timezone, budgetKind } = values;
+  const known = { isUtc: timezone === 'UTC', hasRules: present.hasRules, budgetKind, at };
   const hasRange = kpi.params.includes('from');
   const range = hasRange ? await rangeOf(clickhouse, names, kpi, { ...request, ...values }) : null;
   const isAnswerable = hasRange ? range !== null : !kpi.params.includes('now') || values.now !== null;
-  const asked = { ...request, ...values, ...range };
+  const asked = { ...request, ...values, ...range, known };
   const statement = isAnswerable ? await statementOf(clickhouse, names, kpi, asked) : null;
   const asOf = { lsn: at.lsn, commitTime: at.commit_time };
-  return { kpi, statement, range, asOf, loading: at.loading, timezone: values.timezone };
+  return { kpi, statement, range, asOf, loading: at.loading, timezone };
 }
 
 /** A request with what it left out. */
 type Asked = Omit<KpiRequest, keyof Values | keyof Range> &
   Values & { readonly [Day in keyof Range]?: string | undefined };
+
+/** A request that is ready to be put into SQL. */
+type Ready = Asked & { readonly known: Known };
 
 /** What was left out. */
 interface Values {
@@ -207,20 +216,6 @@ function checkDay(day: string): void {
   }
 }
 
-interface AsOfRow {
-  readonly lsn: string | null;
-  readonly commit_time: string | null;
-  readonly loading: boolean;
-}
-
-async function readAsOf(clickhouse: ClickHouse, names: Names): Promise<AsOfRow> {
-  const [row] = await clickhouse.rows<AsOfRow>(
-    `SELECT lsn, commit_time, loading FROM ${chIdent(names.database)}.as_of`,
-  );
-  if (row === undefined) throw new AppError('INTERNAL', 'the view as_of has no row');
-  return row;
-}
-
 /** The range asked for, completed by the days that have events, within the figure's limit. */
 async function rangeOf(
   clickhouse: ClickHouse,
@@ -247,7 +242,7 @@ async function statementOf(
   clickhouse: ClickHouse,
   names: Names,
   kpi: KpiDefinition,
-  request: Asked,
+  request: Ready,
 ): Promise<Statement> {
   const { advertiser, campaign } = request;
   const sql = reportStatement(kpi, await sourceOf(clickhouse, names, kpi, request), request).replaceAll(
@@ -262,19 +257,23 @@ async function statementOf(
   return { sql, params };
 }
 
-/** The view; where the time zone cuts hours of the rollup, its body over facts that are cut there. */
-async function sourceOf(clickhouse: ClickHouse, names: Names, kpi: KpiDefinition, request: Asked): Promise<string> {
-  const { timezone, grain, from, to } = request;
+/**
+ * The figure's SQL over what it reads, in parentheses, or a call of its view. Where the time zone cuts hours of the rollup it
+ * reads facts that are cut there, which a view cannot.
+ */
+async function sourceOf(clickhouse: ClickHouse, names: Names, kpi: KpiDefinition, request: Ready): Promise<string> {
+  const { timezone, grain, from, to, past, known } = request;
+  const body = reportBody(kpi, { ...request, hasRules: past !== null || known.hasRules });
+  const inFull = (sources: Sources): string => `(\n${withSources(body, sources)}\n)`;
+  const whole = (): string => {
+    if (past !== null) return inFull(pastSources(past, 'none'));
+    return request.throughView === true ? viewCall(kpi) : inFull(knownSources(known));
+  };
   const cuts = kpi.params.includes('grain') && grain !== 'hour' && kpi.cuts === 'hour' ? 'day' : kpi.cuts;
-  const { past } = request;
-  const body = reportBody(kpi, request);
-  const inFull = (sources: Sources): string => `(\n${withSources(body ?? kpi.sql, sources)}\n)`;
-  const present = body === null ? viewCall(kpi) : inFull(PRESENT);
-  const whole = past === null ? present : inFull(pastSources(past, 'none'));
-  if (cuts === 'none' || timezone === 'UTC') return whole;
+  if (cuts === 'none' || timezone === 'UTC') return whole();
   const days = from !== undefined && to !== undefined ? { from, to } : await storedDays(clickhouse, names, past);
-  if (days === null || hasWholeHours(timezone, days)) return whole;
-  return inFull(past === null ? cutSources(cuts) : pastSources(past, cuts));
+  if (days === null || hasWholeHours(timezone, days)) return whole();
+  return inFull(past === null ? cutSources(cuts, known) : pastSources(past, cuts));
 }
 
 function paramsOf(kpi: KpiDefinition, request: Asked): Record<string, unknown> {

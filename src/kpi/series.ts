@@ -8,12 +8,13 @@ import {
   CTR_SELECT,
   EXCEED,
   EXCEED_SELECT,
+  IN_RANGE,
   KNOWN_PRICING_MODEL,
   MONEY_CAVEATS,
   spendOf,
 } from './fragments.ts';
 import { LEVEL, LEVEL_ALL, LEVEL_IDS, LEVEL_JOIN, LEVEL_SELECT } from './levels.ts';
-import { ALL_STEPS, KNOWN_GRAIN, KNOWN_LEVEL, STEP_TEXT } from './steps.ts';
+import { ALL_STEPS, KNOWN_GRAIN, KNOWN_LEVEL, STEP_OF_HOUR, STEP_TEXT } from './steps.ts';
 
 const COLUMNS = [
   column(
@@ -36,6 +37,34 @@ const COLUMNS = [
 const FACTS = `SELECT ${LEVEL_IDS}, e.step AS step, e.i AS i, e.k AS k, ${spendOf('e.cpc', 'e.cpm')} AS s
             FROM (SELECT * FROM \${step_sums} WHERE i != 0 OR k != 0) AS e
             LEFT JOIN \${campaigns} AS c ON e.campaign_id = c.campaign_id`;
+
+/** All campaigns together, where none has a pricing rule of its own: sums by step, and every step of the range. */
+const PLATFORM = `SELECT
+    if(isNull(f.step), NULL, ${STEP_TEXT('f.step')}) AS period,
+    CAST(NULL, 'Nullable(Int32)') AS advertiser_id, '(all)' AS advertiser, CAST(NULL, 'Nullable(Int32)') AS campaign_id, '(all)' AS campaign,
+    f.impressions AS impressions,
+    f.clicks AS clicks,
+    ${CTR_SELECT},
+    ${EXCEED_SELECT},
+    if({pricing_model:String} = 'cpm', f.cpm, f.cpc) AS est_spend,
+    est_spend / nullIf(f.clicks, 0) AS ecpc,
+    1000 * est_spend / nullIf(f.impressions, 0) AS ecpm
+FROM
+(
+    SELECT step, sum(i) AS impressions, sum(k) AS clicks, sum(c) AS cpc, sum(m) AS cpm
+    FROM
+    (
+        SELECT ${STEP_OF_HOUR} AS step, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS c, sum(spend_cpm) AS m
+        FROM \${facts}
+        WHERE (${IN_RANGE}) OR isNull(hour)
+        GROUP BY step
+        HAVING i != 0 OR k != 0
+        UNION ALL
+        SELECT toNullable(arrayJoin(${ALL_STEPS})), 0, 0, toDecimal128(0, 6), toDecimal128(0, 6)
+    )
+    GROUP BY step
+) AS f
+WHERE ${KNOWN_PRICING_MODEL} AND ${KNOWN_GRAIN}`;
 
 /** Delivery over time. */
 export const DELIVERY_KPI: KpiDefinition = {
@@ -93,5 +122,8 @@ FROM
 ) AS f
 ${LEVEL_JOIN}
 WHERE ${KNOWN_PRICING_MODEL} AND ${KNOWN_GRAIN} AND ${KNOWN_LEVEL}`,
-  report: plainReport(COLUMNS, 'period NULLS LAST, advertiser_id NULLS LAST, campaign_id NULLS LAST'),
+  report: {
+    ...plainReport(COLUMNS, 'period NULLS LAST, advertiser_id NULLS LAST, campaign_id NULLS LAST'),
+    platform: PLATFORM,
+  },
 };

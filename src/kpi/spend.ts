@@ -82,8 +82,10 @@ FROM
     FROM
     (
         SELECT campaign_id, if(place = 0, f.i, 0) AS i, if(place = 0, f.k, 0) AS k, if(place = 0, cpc, toDecimal128(0, 6)) AS c,
-            if(place = 0, cpm, toDecimal128(0, 6)) AS m, cpc AS ct, cpm AS mt, if(place = 1, f.i, 0) AS ui, if(place = 1, f.k, 0) AS uk, 0 AS live
+            if(place = 0, cpm, toDecimal128(0, 6)) AS m, toDecimal128(0, 6) AS ct, toDecimal128(0, 6) AS mt, if(place = 1, f.i, 0) AS ui, if(place = 1, f.k, 0) AS uk, 0 AS live
         FROM \${range_sums} AS f
+        UNION ALL
+        SELECT campaign_id, 0, 0, 0, 0, cpc, cpm, 0, 0, 0 FROM \${total_sums}
         UNION ALL
         SELECT campaign_id, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM \${live_campaigns}
     )

@@ -20,9 +20,18 @@ export function viewCall(kpi: KpiDefinition): string {
   return `\${database}.${kpi.view}${params.length === 0 ? '' : `(${params.join(', ')})`}`;
 }
 
-/** What a report reads, with everything below it; null when that is the view. */
-export function reportBody(kpi: KpiDefinition, filter: KpiFilter): string | null {
-  return filter.advertiser === undefined && filter.campaign === undefined ? (kpi.report.whole ?? null) : null;
+/** Whose figures a report has. */
+export interface Whose extends KpiFilter {
+  readonly by?: string | undefined;
+  /** Some campaign or advertiser has a rule for its price. */
+  readonly hasRules?: boolean | undefined;
+}
+
+/** The SQL that a report reads: the view's, or sums of everybody where that is the same. */
+export function reportBody(kpi: KpiDefinition, { advertiser, campaign, by, hasRules = true }: Whose): string {
+  if (advertiser !== undefined || campaign !== undefined) return kpi.sql;
+  const platform = by === 'platform' && !hasRules ? kpi.report.platform : undefined;
+  return platform ?? kpi.report.whole ?? kpi.sql;
 }
 
 /**

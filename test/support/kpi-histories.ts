@@ -144,7 +144,8 @@ export const arbitraryHistory: fc.Arbitrary<History> = fc.record({
   fault,
   asked: fc
     .record({
-      timezone: fc.constantFrom('UTC', ...ZONES),
+      timezone: fc.constantFrom('UTC', 'UTC', 'UTC', ...ZONES),
+      throughView: fc.boolean(),
       grain: fc.constantFrom(...GRAINS),
       by: fc.constantFrom(...LEVELS),
       pricingModel: fc.constantFrom('cpc' as const, 'cpm' as const),

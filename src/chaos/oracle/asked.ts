@@ -16,6 +16,8 @@ export interface Asked {
   readonly hours: number;
   readonly advertiser?: number;
   readonly campaign?: number;
+  /** The copy is asked through the figures' views, as in SQL. */
+  readonly throughView?: boolean;
 }
 
 /** Longest range by hours, in days. */

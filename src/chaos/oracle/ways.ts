@@ -30,6 +30,7 @@ export function askedInRound(round: number, now: Date): Asked {
     pricingModel: round % 2 === 0 ? 'cpc' : 'cpm',
     budgetKind: round % 4 < 2 ? 'lifetime' : 'daily',
     hours: 1 + (round % 12),
+    throughView: round % 5 < 2,
   };
 }
 
