@@ -29,7 +29,7 @@ export async function compareAll(pg: SourceSide, ch: CopySide, asked: Asked): Pr
     ...(await tableDifferences(pg, ch, 'document', tally)),
     ...(await versionDifferences(pg, ch, tally)),
     ...(await spendDifferences(pg, ch, tally)),
-    ...(await everyKpiDifferences(pg, ch, [asked], tally)),
+    ...(await everyKpiDifferences(pg, ch, [asked], { tally })),
   ];
   return { rows: tally.rows, differences };
 }
