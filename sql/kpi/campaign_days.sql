@@ -23,7 +23,7 @@ SELECT
     f.campaign_id AS campaign_id,
     coalesce(c.campaign, if(isNull(f.campaign_id), '(none)', '(unknown)')) AS campaign,
     ifNull(c.deleted, false) AS deleted,
-    toInt64(dateDiff('day', c.start_date, f.day) + 1) AS campaign_day,
+    toInt32(dateDiff('day', c.start_date, f.day) + 1) AS campaign_day,
     f.day AS day,
     f.impressions AS impressions,
     f.clicks AS clicks,

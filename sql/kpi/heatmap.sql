@@ -21,7 +21,7 @@
 CREATE OR REPLACE VIEW ${database}.kpi_heatmap AS
 WITH (SELECT (lsn, commit_time, loading) FROM ${database}.as_of) AS at
 SELECT
-    f.cell DIV 24 + 1 AS weekday,
+    toInt16(f.cell DIV 24 + 1) AS weekday,
     f.cell % 24 AS hour_of_day,
     c.advertiser_id AS advertiser_id,
     coalesce(a.advertiser, if(isNull(c.advertiser_id), '(none)', '(unknown)')) AS advertiser,

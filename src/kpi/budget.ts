@@ -92,7 +92,7 @@ const PACING_COLUMNS = [
     'of the flight: the lifetime budget, or the daily one times its days',
   ),
   column('est_spend', 'Est. spend', 'money', 'of all time'),
-  column('expected_spend', 'Expected', 'money', 'in the full days: the budget’s even share; an estimate'),
+  column('expected_spend', 'Expected', 'estimate', 'in the full days: the budget’s even share; an estimate'),
   column('flight_spend', 'Spent', 'money', 'in the full days of the flight'),
   column('pacing', 'Pacing', 'ratio', 'spent / expected'),
   column(
@@ -119,8 +119,8 @@ const PACING_COLUMNS = [
     'money',
     'spend before today + mean a day · days left, cut after six decimals',
   ),
-  column('projected_low', 'Low', 'money', '95 % band, from how much daily spend varied; never below what is spent'),
-  column('projected_high', 'High', 'money', 'of the same band'),
+  column('projected_low', 'Low', 'estimate', '95 % band, from how much daily spend varied; never below what is spent'),
+  column('projected_high', 'High', 'estimate', 'of the same band'),
   column(
     'exhaustion_day',
     'Exhausted on',

@@ -1,7 +1,9 @@
 /** What a key figure is: the one place from which its SQL, its view, its labels and its documentation come. */
 
-/** What a column's values are. */
-export type Unit = 'id' | 'text' | 'day' | 'time' | 'count' | 'number' | 'ratio' | 'money' | 'flag';
+/**
+ * What a column's values are; `estimate` is money that was computed in floating point. What each is in JSON: json-schema.ts.
+ */
+export type Unit = 'id' | 'text' | 'day' | 'time' | 'count' | 'number' | 'ratio' | 'money' | 'estimate' | 'flag';
 
 /** One column of a result. */
 export interface KpiColumn {
@@ -102,9 +104,11 @@ export interface KpiDefinition {
   };
 }
 
+const NUMERIC: ReadonlySet<Unit> = new Set(['count', 'number', 'ratio', 'money', 'estimate']);
+
 /** A column, with the alignment that its unit asks for. */
 export function column(name: string, label: string, unit: Unit, meaning?: string): KpiColumn {
-  const numeric = unit === 'count' || unit === 'number' || unit === 'ratio' || unit === 'money';
+  const numeric = NUMERIC.has(unit);
   const kind = numeric ? 'number' : unit === 'id' ? 'id' : 'text';
   return { name, label, unit, kind, ...(meaning === undefined ? {} : { meaning }) };
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { PARAMS, type ParamName } from './definition.ts';
 import { KPIS } from './definitions.ts';
 import { kpiDocument, kpiSourcesFile, kpiSqlFile } from './documents.ts';
+import { kpiJsonSchema } from './json-schema.ts';
 import { withSources } from './short-cuts.ts';
 import { PRESENT } from './sources.ts';
 
@@ -10,6 +11,8 @@ describe('files written from the definitions', () => {
   test('WHEN a definition changes THEN the views, the SQL files and the page have changed with it', async () => {
     await expect(kpiSourcesFile()).toMatchFileSnapshot('../../sql/clickhouse/R__kpi_sources.sql');
     await expect(kpiDocument()).toMatchFileSnapshot('../../docs/kpis.md');
+    const schema = `${JSON.stringify(kpiJsonSchema(), null, 2)}\n`;
+    await expect(schema).toMatchFileSnapshot('../../docs/kpis.schema.json');
     for (const kpi of Object.values(KPIS)) {
       await expect(kpiSqlFile(kpi)).toMatchFileSnapshot(`../../sql/kpi/${kpi.name}.sql`);
     }

@@ -115,6 +115,11 @@ Each figure has one definition, from which come its view in ClickHouse (\`sql/kp
 - All are read from the rollup \`campaign_hourly\` or its projections (by campaign and UTC day, by UTC day and campaign, by campaign, by hour), which are kept equal to the events; only \`cap_out\` and \`time_to_click\` read the events themselves.
 - A campaign or advertiser may have rules of its own for what a bid pays for and what a budget is for: table \`pricing_rules\`.
 
+## In JSON
+
+\`millrace kpi NAME --json\` gives rows, columns with their units, range, time zone, and up to where they hold; [kpis.schema.json](kpis.schema.json) has a JSON Schema of each figure's answer, made from
+the same definition. Counts and exact money are text, so that no reader loses digits; ratios and estimates are numbers. \`millrace kpi list --json\` gives the definitions themselves.
+
 ## As of the past
 
 With \`eventHistory: on\` ([config.md](config.md)) the copy keeps every version of impressions and clicks, as it always does of campaigns and advertisers, and every commit. Then \`millrace kpi NAME --as-of POSITION|TIME\` answers any figure as it was:

@@ -102,7 +102,7 @@ export const HEATMAP_KPI: KpiDefinition = {
   ],
   sql: `WITH ${AS_OF}
 SELECT
-    f.cell DIV 24 + 1 AS weekday,
+    toInt16(f.cell DIV 24 + 1) AS weekday,
     f.cell % 24 AS hour_of_day,
     ${WHOSE_SELECT},
     f.impressions AS impressions,
@@ -137,7 +137,7 @@ ${JOIN_CAMPAIGN}`,
     select: `weekday, hour_of_day, f.impressions AS impressions, f.clicks AS clicks, ${CTR_SELECT}, ${EXCEED_SELECT}`,
     groupBy: 'weekday, hour_of_day',
     orderBy: 'weekday, hour_of_day',
-    whole: `SELECT cell DIV 24 + 1 AS weekday, cell % 24 AS hour_of_day, sum(i) AS impressions, sum(k) AS clicks
+    whole: `SELECT toInt16(cell DIV 24 + 1) AS weekday, cell % 24 AS hour_of_day, sum(i) AS impressions, sum(k) AS clicks
 FROM
 (
     SELECT ${CELL} AS cell, sum(impressions) AS i, sum(clicks) AS k FROM \${facts} WHERE ${IN_RANGE} GROUP BY cell HAVING i != 0 OR k != 0
@@ -179,7 +179,7 @@ export const CAMPAIGN_DAYS_KPI: KpiDefinition = {
   sql: `WITH ${AS_OF}
 SELECT
     ${WHOSE_SELECT},
-    toInt64(dateDiff('day', c.start_date, f.day) + 1) AS campaign_day,
+    toInt32(dateDiff('day', c.start_date, f.day) + 1) AS campaign_day,
     f.day AS day,
     f.impressions AS impressions,
     f.clicks AS clicks,

@@ -9,8 +9,10 @@ import { everyKpiDifferences } from '../chaos/oracle/every-kpi.ts';
 import type { Cells } from '../chaos/oracle/rows.ts';
 import { differences } from '../destination/rollups.ts';
 import { pgRows } from '../source/connection.ts';
-import { PARAMS, type ParamName } from './definition.ts';
+import { resultText } from '../cli/commands/kpi.ts';
+import { type KpiDefinition, PARAMS, type ParamName } from './definition.ts';
 import { type KpiName, KPIS } from './definitions.ts';
+import { answerSchema } from './json-schema.ts';
 import { type KpiRequest, queryKpi } from './query.ts';
 
 const WEEK = { from: '2026-03-01', to: '2026-03-07' };
@@ -80,6 +82,23 @@ test('WHEN narrowed to a campaign or advertiser THEN only theirs are counted', a
   expect((await ask('advertisers', { ...WEEK, advertiser: 3 })).rows).toMatchObject([
     { advertiser: 'idle', impressions: '0', ctr: null, campaigns: '0' },
   ]);
+});
+
+test('THEN every answer in JSON is what its schema says, and the schema would notice', async () => {
+  for (const kpi of Object.values<KpiDefinition>(KPIS)) {
+    const ways = [WEEK, { ...WEEK, by: 'campaign', grain: 'hour', budgetKind: 'daily' }] as const;
+    for (const request of ways) {
+      const name = kpi.name as KpiName;
+      const answer = JSON.parse(resultText(name, await ask(name, request), 'json')) as { rows: Cells[] };
+      expect([kpi.name, answerSchema(kpi).safeParse(answer).error]).toEqual([kpi.name, undefined]);
+      const [first] = answer.rows;
+      if (first === undefined) continue;
+      for (const { name: column } of kpi.columns) {
+        const rows = [{ ...first, [column]: {} }];
+        expect([column, answerSchema(kpi).safeParse({ ...answer, rows }).success]).toEqual([column, false]);
+      }
+    }
+  }
 });
 
 test('WHEN no range is given THEN it is that of the data, and the answer says up to where it holds', async () => {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { nearest } from '../../config/nearest.ts';
 import { ClickHouse } from '../../destination/client.ts';
-import type { KpiColumn, Unit } from '../../kpi/definition.ts';
+import type { KpiColumn, KpiDefinition, Unit } from '../../kpi/definition.ts';
 import { type KpiName, KPIS } from '../../kpi/definitions.ts';
 import { GRAINS, type KpiRequest, type KpiResult, LEVELS, kpiParquet, queryKpi } from '../../kpi/query.ts';
 import { AppError, isAbort } from '../../model/errors.ts';
@@ -114,9 +114,11 @@ async function put(content: string | Buffer, output: string | undefined): Promis
 }
 
 function listText(format: Format): string {
-  const rows = Object.values(KPIS).map(({ name, title, description, grain }) => ({ name, title, grain, description }));
+  const kpis = Object.values<KpiDefinition>(KPIS);
+  // Programs get the whole definition, but for its SQL: that is in sql/kpi.
+  if (format === 'json') return renderJson(kpis.map(({ sql: _, report: __, ...rest }) => rest));
+  const rows = kpis.map(({ name, title, description, grain }) => ({ name, title, grain, description }));
   const columns = [{ name: 'name' }, { name: 'title' }, { name: 'grain' }, { name: 'description' }];
-  if (format === 'json') return renderJson(rows);
   return format === 'csv' ? renderCsv(columns, rows) : renderTable(columns, rows, terminal());
 }
 
@@ -210,7 +212,7 @@ function readable(columns: readonly KpiColumn[]): (row: Row) => Row {
 function readableValue(value: unknown, unit: Unit): unknown {
   if (value === null || value === undefined) return null;
   if (unit === 'ratio') return `${(Number(value) * 100).toFixed(2)} %`;
-  if (unit === 'money') return roundCents(value as string | number);
+  if (unit === 'money' || unit === 'estimate') return roundCents(value as string | number);
   return unit === 'flag' ? (Number(value) === 0 ? '' : 'yes') : value;
 }
 
