@@ -116,7 +116,7 @@ async function put(content: string | Buffer, output: string | undefined): Promis
 function listText(format: Format): string {
   const kpis = Object.values<KpiDefinition>(KPIS);
   // Programs get the whole definition, but for its SQL: that is in sql/kpi.
-  if (format === 'json') return renderJson(kpis.map(({ sql: _, report: __, ...rest }) => rest));
+  if (format === 'json') return renderJson(kpis.map((kpi) => ({ ...kpi, sql: undefined, report: undefined })));
   const rows = kpis.map(({ name, title, description, grain }) => ({ name, title, grain, description }));
   const columns = [{ name: 'name' }, { name: 'title' }, { name: 'grain' }, { name: 'description' }];
   return format === 'csv' ? renderCsv(columns, rows) : renderTable(columns, rows, terminal());
