@@ -21,7 +21,7 @@ import type {
 } from '../source/changes.ts';
 import { Barrier } from './barrier.ts';
 import { Batch, type TableBatchPool, type Work } from './batch.ts';
-import type { TableLayout } from './layout.ts';
+import { isBuiltBeside, type TableLayout } from './layout.ts';
 import type { KnownLeaves } from './partitions.ts';
 import type { PastReading, Readings } from './past-reading.ts';
 import type { BatchMode, TableBatch } from './table-batch.ts';
@@ -58,7 +58,10 @@ export interface AccumulatorOptions {
   readonly onKept: (layout: TableLayout, what: 'DELETE' | 'TRUNCATE') => void;
   /** How to read what the stream announces. */
   readonly readings: Readings;
-  /** A table of whose changes it cannot be told which column is which: it is left out from here on, and built anew. */
+  /**
+   * A table whose changes cannot be read as its present columns: it is to be built anew behind them. Nothing is taken from here
+   * on, so that the next session meets the same change if nobody remembers it.
+   */
   readonly rebuild: (layout: TableLayout, why: string) => void;
   /** The tables are no more what this session was prepared for: called once, behind the last change that is taken. */
   readonly reconfigure: (why: string) => void;
@@ -316,16 +319,22 @@ export class Accumulator implements ChangeSink {
     if (this.#transaction === null) return false;
     const reading = this.#options.readings.of(layout, relation, this.#transaction);
     if (reading.kind === 'newer') this.end(`${tableLabel(layout.table)} has other columns`);
-    if (reading.kind === 'unknown') {
-      this.exclude(relation.oid);
-      this.#options.rebuild(layout, reading.why);
-    }
+    if (reading.kind === 'unknown') this.#onUnreadable(layout, reading.why);
     if (reading.kind === 'newer' || reading.kind === 'unknown') return false;
     this.#announced.delete(relation.oid);
     this.#past.delete(relation.oid);
     if (reading.kind === 'past') this.#past.set(relation.oid, reading.reading);
     if (!reading.isProved) this.#batch.unproved.add(relation.oid);
     return true;
+  }
+
+  /** Where it cannot be built anew beside its mirror, the changes would come again: such a table waits for somebody. */
+  #onUnreadable(layout: TableLayout, why: string): void {
+    const told = `${tableLabel(layout.table)} has changed its shape: ${why}`;
+    if (!isBuiltBeside(layout)) return this.#giveUp(layout, new AppError('TABLE_QUARANTINED', told));
+    this.exclude(layout.table.oid);
+    this.#options.rebuild(layout, why);
+    this.end(told);
   }
 
   /** Counts the changes of a table without a key in the open transaction, across its pieces. */

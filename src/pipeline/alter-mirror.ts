@@ -9,6 +9,7 @@
  */
 import { FAIL_UNFIT } from '../codec/column-base.ts';
 import { codecFor } from '../codec/codecs.ts';
+import { sourceTypeOf } from '../codec/column-type.ts';
 import { type Alteration, type MirrorColumn, planAlteration, type WantedColumn } from '../destination/alter.ts';
 import { tableNames } from '../destination/ddl.ts';
 import { literal } from '../destination/lookup.ts';
@@ -28,8 +29,16 @@ import { exchange, leadToMirror } from './rebuild.ts';
 /** Writing a column of more rows anew would hold up all other tables: such a table is built anew beside instead. */
 const MOST_REWRITTEN_ROWS = 50_000_000;
 
-/** character(n): its text lacks the blanks that other types have at their end. */
-const BPCHAR_OID = 1042;
+/**
+ * Types between which PostgreSQL changes a column without writing its values anew, and which write the same text: text and
+ * varchar; bit and varbit; timestamp and timestamptz (where the session is at UTC). Others do not: what was `xml` loses or
+ * gains a declaration as text, `cidr` its mask as inet, `regproc` its arguments as regprocedure, `character` its blanks.
+ */
+const WRITTEN_ALIKE: readonly (readonly number[])[] = [
+  [25, 1043],
+  [1560, 1562],
+  [1114, 1184],
+];
 
 /** Two looks at a table: the one its mirror is in line with, and the present one. */
 export interface Looks {
@@ -142,14 +151,19 @@ export function wantedColumns(layout: TableLayout, { last, now }: Looks, mode: A
       compression: column.choice?.compression ?? codec.compression,
       initial:
         (isNew && is !== undefined ? initialValue(column, is.missing) : null) ?? (mode === 'reload' ? 'NULL' : null),
-      keepsValues: mode === 'reload' || was === undefined || is === undefined || isReadAlike(was, is),
+      keepsValues: mode === 'reload' || was === undefined || is === undefined || isReadAlike(was, column),
     };
   });
 }
 
 /** Whether values that were not written anew are read as before: by types that read the same bytes alike. */
-function isReadAlike(was: ShapeColumn, is: ShapeColumn): boolean {
-  return was.typeOid === is.typeOid || (was.typeOid !== BPCHAR_OID && is.typeOid !== BPCHAR_OID);
+function isReadAlike(was: ShapeColumn, column: SourceColumn): boolean {
+  const { oid, sendsText } = sourceTypeOf(column);
+  // The column's own type, or what a domain of now stands for. What a domain of before stood for is not known any more.
+  if (was.typeOid === column.typeOid || was.typeOid === oid) return true;
+  return WRITTEN_ALIKE.some(
+    (alike) => alike.includes(was.typeOid) && (alike.includes(oid) || (sendsText && alike === WRITTEN_ALIKE[0])),
+  );
 }
 
 /** What rows have in a column that was added behind them, as SQL; null: it cannot be said. */

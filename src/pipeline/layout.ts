@@ -4,7 +4,7 @@ import { type Names, type TableNames, tableNames } from '../destination/ddl.ts';
 import { AppError } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
 import { adColumns, type Role } from '../model/roles.ts';
-import type { SourceTable } from '../model/table.ts';
+import { onDeleteOf, type SourceTable } from '../model/table.ts';
 
 /** Everything fixed about a table while it is streamed. */
 export interface TableLayout {
@@ -29,6 +29,14 @@ export function layoutNames(names: Names, { table, building }: TableLayout): Tab
 /** True for tables that are loaded again in place, as their rows feed history and rollup: never beside and exchanged. */
 export function isInPlace({ role, history }: Pick<TableLayout, 'role' | 'history'>): boolean {
   return role.kind !== 'plain' || history;
+}
+
+/**
+ * True for tables that are built anew beside the mirror that is read. Others are loaded again in place: their rows feed history and
+ * rollup, or are nowhere else, as the source has deleted them.
+ */
+export function isBuiltBeside({ table, role, history }: Pick<TableLayout, 'table' | 'role' | 'history'>): boolean {
+  return !isInPlace({ role, history }) && onDeleteOf(table) === 'mirror';
 }
 
 /** Columns of the source that a table's history has: of events those that key figures are made from, of others all. */

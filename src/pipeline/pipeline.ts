@@ -55,11 +55,12 @@ export async function runPipeline(options: PipelineOptions): Promise<void> {
 async function runSessions(copy: Copy, options: PipelineOptions, statements: AbortController): Promise<void> {
   const { signal, log } = options;
   let hasStreamed = false;
+  const unreadable = new Map<number, string>();
   for (let attempt = 1; !signal.aborted; attempt++) {
     const startedAt = performance.now();
     let session: Session | null = null;
     try {
-      const opened = await untilStopped(signal, statements, 0, () => openSession(copy, options));
+      const opened = await untilStopped(signal, statements, 0, () => openSession(copy, options, unreadable));
       session = opened;
       hasStreamed = true;
       const outcome = await untilStopped(signal, statements, LAST_STATEMENT_MS, () => opened.run());
@@ -99,9 +100,11 @@ async function untilStopped<T>(
 }
 
 /** A session whose stream is open: from then on the slot keeps others out. */
-async function openSession(copy: Copy, options: PipelineOptions): Promise<Session> {
-  await using prepared = await prepare(copy, options);
-  const session = new Session(prepared, options);
+async function openSession(copy: Copy, options: PipelineOptions, unreadable: Map<number, string>): Promise<Session> {
+  await using prepared = await prepare(copy, options, unreadable);
+  // Stored with the states of the tables.
+  unreadable.clear();
+  const session = new Session(prepared, options, unreadable);
   await session.open();
   return session;
 }

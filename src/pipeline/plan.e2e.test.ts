@@ -41,7 +41,7 @@ async function apply(
   };
   const query = vi.spyOn(pg.Client.prototype, 'query');
   try {
-    await (await prepare(copy, options))[Symbol.asyncDispose]();
+    await (await prepare(copy, options, new Map()))[Symbol.asyncDispose]();
     const sent = query.mock.calls.map(([sql]) => String(sql as unknown));
     return { clickhouse, postgres: sent.filter((sql) => /^(CREATE|ALTER|DROP) PUBLICATION/.test(sql)) };
   } finally {

@@ -44,7 +44,7 @@ import { bringPricingRules } from './pricing-rules.ts';
 import { publish } from './publish.ts';
 import { decide, type Decision } from './recovery.ts';
 import { endBuild, settleBuild } from './rebuild.ts';
-import { lookedAt, reshape } from './reshape.ts';
+import { lookedAt, reshape, type Unreadable } from './reshape.ts';
 import { bringRulesIntoLine } from './rules-in-line.ts';
 import { isInPlace, type TableLayout } from './layout.ts';
 
@@ -84,15 +84,16 @@ export function openCopy(options: PipelineOptions, signal = options.signal): Cop
 /**
  * Brings source and copy into a state to stream from, and makes this process the only one that writes to the copy.
  *
+ * @param unreadable Tables whose changes the last session could not read: they are built anew.
  * @throws {AppError} `CONFIG_INVALID`, `TABLE_UNSUITABLE`, `FENCED`, the codes of recovery.ts, and those of
  *   connections and migrations.
  */
-export async function prepare(copy: Copy, options: PipelineOptions): Promise<Prepared> {
+export async function prepare(copy: Copy, options: PipelineOptions, unreadable: Unreadable): Promise<Prepared> {
   const { signal } = options;
   // Making a slot may wait for ever: the session is dropped at the stop.
   const client = await connectPostgres(options.postgresUrl, { signal });
   try {
-    const prepared = await prepareOn(client, copy, options);
+    const prepared = await prepareOn(client, copy, options, unreadable);
     // The session is kept, and the lock on the start with it.
     return { ...prepared, [Symbol.asyncDispose]: () => endConnection(client) };
   } catch (error) {
@@ -107,6 +108,7 @@ export async function prepareOn(
   client: pg.Client,
   copy: Copy,
   options: PipelineOptions,
+  unreadable: Unreadable,
 ): Promise<Omit<Prepared, typeof Symbol.asyncDispose>> {
   // A session of ours that lost its connection, and found its place taken when it came back.
   await copy.fence.assertHeld();
@@ -138,7 +140,7 @@ export async function prepareOn(
   const followed = tables.filter((table) => isFollowed(linedUp.states.get(tableLabel(table))?.phase ?? 'waiting'));
   const ruled = await bringRulesIntoLine(client, copy, { followed, adSchema, states: linedUp.states, options });
   const kept = followed.filter((table) => isFollowed(ruled.get(tableLabel(table))?.phase ?? 'waiting'));
-  const seenAs = { look: seen, states: ruled, adSchema, lsn };
+  const seenAs = { look: seen, states: ruled, adSchema, lsn, unreadable };
   const reshaped = await reshape(copy, layoutsOf(kept, { ...linedUp, states: ruled }).layouts, seenAs);
   const settling = { ...linedUp, states: reshaped };
   const states = await settleBuilds(copy, layoutsOf(kept, settling).layouts, { known: settling, lsn });
@@ -166,7 +168,8 @@ export async function prepareOn(
     print: prints.get(layout.table.oid),
   }));
   const { timeline: sourceTimeline } = side.source;
-  return { copy, layouts: placed, checkpoint, states: latest, adSchema, journal, start, look, sourceTimeline };
+  const ready = { layouts: placed, checkpoint, states: latest, adSchema, journal, start, look, sourceTimeline };
+  return { copy, ...ready };
 }
 
 /** Partitions as they are by now, recorded; what is loaded again because of them is told. */

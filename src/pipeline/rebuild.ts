@@ -16,11 +16,11 @@ import { findMirrors, isMirrorOf, mirrorComment, type MirrorIdentity } from '../
 import type { TableState } from '../destination/table-state.ts';
 import { type Lsn, maxLsn, NO_LSN } from '../model/lsn.ts';
 import { chIdent } from '../model/quote.ts';
-import { isKeyless, onDeleteOf } from '../model/table.ts';
+import { isKeyless } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import { failPoint } from './fail-points.ts';
 import { dropOlder } from './ghosts.ts';
-import { isInPlace, type TableLayout } from './layout.ts';
+import { isBuiltBeside, type TableLayout } from './layout.ts';
 
 /** A request to build a table anew. */
 export interface RebuildRequest {
@@ -59,9 +59,9 @@ export type RebuildTarget = Pick<TableLayout, 'table' | 'role' | 'history'> & { 
  * feed history and rollup; so are those that keep rows which the source has deleted.
  */
 export async function stateToRebuild(copy: Copy, target: RebuildTarget, request: RebuildRequest): Promise<TableState> {
-  // Rows that the source has deleted and the copy keeps are nowhere else.
-  const stays = isInPlace(target) || onDeleteOf(target.table) !== 'mirror';
-  const state = stays ? await reloadInPlace(copy, target.state, request) : rebuiltState(target.state, request);
+  const state = isBuiltBeside(target)
+    ? rebuiltState(target.state, request)
+    : await reloadInPlace(copy, target.state, request);
   if (target.role.kind !== 'plain') await withoutRollups(copy);
   return state;
 }

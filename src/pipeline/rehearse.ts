@@ -38,7 +38,7 @@ export async function rehearse(source: SourceRehearsal, copy: Copy, options: Pip
   const before = await tables.readTables();
   const quiet = { ...options, log: pino({ level: 'silent' }), isRehearsal: true };
   const rehearsed: Copy = { clickhouse, names, pipeline, fence, checkpoint, tables };
-  const prepared = await prepareOn(source.client, rehearsed, quiet);
+  const prepared = await prepareOn(source.client, rehearsed, quiet, new Map());
   return { prepared, statements: clickhouse.statements, before, after: await tables.readTables() };
 }
 

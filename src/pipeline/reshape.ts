@@ -27,6 +27,9 @@ import { isInPlace, type TableLayout } from './layout.ts';
 import { type Look, plainShape, withLook } from './look.ts';
 import { stateToRebuild } from './rebuild.ts';
 
+/** Tables that a session could not go on with, by oid, and why. */
+export type Unreadable = ReadonlyMap<number, string>;
+
 /** What {@link reshape} goes by. */
 export interface ReshapeFacts {
   readonly look: Look;
@@ -34,13 +37,15 @@ export interface ReshapeFacts {
   readonly adSchema: boolean;
   /** End of the source's log, read after the look. */
   readonly lsn: Lsn;
+  /** Tables whose changes could not be read, by oid, with the reason. */
+  readonly unreadable: Unreadable;
 }
 
 /** Lets tables be built anew that cannot be followed otherwise. @returns All states as they are then. */
 export async function reshape(
   copy: Copy,
   layouts: readonly TableLayout[],
-  { look, states, adSchema, lsn }: ReshapeFacts,
+  { look, states, adSchema, lsn, unreadable }: ReshapeFacts,
 ): Promise<ReadonlyMap<string, TableState>> {
   const next = new Map(states);
   const targets = layouts.map(({ table }) => table.target);
@@ -52,7 +57,7 @@ export async function reshape(
     if (state === undefined) continue;
     const now = shapeIn(look, layout.table);
     const present = { state, now, adSchema, mirror: mirrors.get(layout.table.target), ads };
-    const why = await reasonOf(copy, layout, present);
+    const why = unreadable.get(layout.table.oid) ?? (await reasonOf(copy, layout, present));
     if (why === null && !(state.building && state.shape === '')) continue;
     const target = { ...layout, state };
     const asked = why === null ? { ...state, fromLsn: lsn } : await stateToRebuild(copy, target, { lsn, why });

@@ -2,7 +2,6 @@
 import { tmpdir } from 'node:os';
 import { copiedTables } from '../config/table-rules.ts';
 import type { Patience } from '../destination/landing.ts';
-import { AppError } from '../model/errors.ts';
 import { maxLsn } from '../model/lsn.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import { chooser } from '../source/catalog.ts';
@@ -111,9 +110,4 @@ export function openWatch(
   const oids = new Set(layouts.map(({ table }) => table.oid));
   const isChosen = chooser(copiedTables(options));
   return new CatalogWatch({ url, publication, prints: look.prints, oids, isChosen, pollMs, log, ...owner });
-}
-
-/** Why a table whose changes cannot be read any more is not followed. */
-export function hasChangedShape({ table }: TableLayout, why: string): AppError {
-  return new AppError('TABLE_QUARANTINED', `${tableLabel(table)} has changed its shape: ${why}`);
 }

@@ -30,7 +30,6 @@ import { RetryBoard } from './retry-board.ts';
 import type { TableLayout } from './layout.ts';
 import type { BatchMode } from './table-batch.ts';
 import {
-  hasChangedShape,
   openApplier,
   openControls,
   openLoader,
@@ -86,7 +85,8 @@ export class Session {
   /** States of tables that are on their way: stored before a position behind their last change is. */
   #storing: Promise<unknown> = Promise.resolve();
 
-  constructor(prepared: Prepared, options: PipelineOptions) {
+  /** @param unreadable Told of tables whose changes cannot be read: the next session builds them anew. */
+  constructor(prepared: Prepared, options: PipelineOptions, unreadable: Map<number, string>) {
     this.#prepared = prepared;
     this.#options = options;
     const { copy, checkpoint } = prepared;
@@ -124,7 +124,7 @@ export class Session {
       onStrangeLeaf: ({ table }, oid) => this.#store(this.#loader.noteLeaf(table, oid)),
       onKept: (layout, what) => this.#ledger.countKept(layout, what),
       readings: openReadings(prepared),
-      rebuild: (layout, why) => this.#quarantine(layout, hasChangedShape(layout, why)),
+      rebuild: ({ table }, why) => void unreadable.set(table.oid, why),
       reconfigure: (why) => this.#onReconfigure(why),
     });
     for (const { oid } of quarantinedTables(prepared)) this.#accumulator.exclude(oid);

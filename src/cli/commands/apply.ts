@@ -16,7 +16,7 @@ export function applyCommand() {
       const options = { ...config, postgresUrl: endpoints.postgres, clickhouseUrl: endpoints.clickhouse, log, signal };
       const copy = openCopy(options);
       await using _ = copy.clickhouse;
-      await using prepared = await prepare(copy, options);
+      await using prepared = await prepare(copy, options, new Map());
       const { layouts, checkpoint, adSchema } = prepared;
       const tables = layouts.map(({ table }) => tableLabel(table));
       const done = {
