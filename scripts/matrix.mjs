@@ -5,6 +5,7 @@
  *
  * Without versions: PostgreSQL 14 to 17 and Node.js 22, 24, 26. The versions come from npm into a directory of their own,
  * thrown away afterwards unless `--keep` names one; package.json knows nothing of them. Exit code 1 when one fails.
+ * Limits of time are four times those of the tests (`TEST_PATIENCE`): what is asked here is whether they pass.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -88,7 +89,7 @@ function runTests(title, environment) {
   const { status } = spawnSync(node, [vitest, 'run', ...filters], {
     cwd: ROOT,
     stdio: 'inherit',
-    env: { ...process.env, ...environment },
+    env: { TEST_PATIENCE: '4', ...process.env, ...environment },
   });
   process.stdout.write(`\n=== ${title}: ${status === 0 ? 'passed' : 'FAILED'}\n\n`);
   if (status !== 0) failures++;

@@ -1,6 +1,9 @@
 /** Waiting for a condition, instead of for a time. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** `TEST_PATIENCE`: by what limits of time are multiplied where machines are busy; those that a test gives itself are not. */
+const PATIENCE = Number(process.env['TEST_PATIENCE'] ?? 1);
+
 /** What is waited for. */
 export interface WaitOptions {
   /** In the words of the failure: “timed out waiting for …”. */
@@ -11,7 +14,7 @@ export interface WaitOptions {
 
 /** Polls until the condition gives something true, and returns that. An error of the condition ends the wait. */
 export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitOptions): Promise<NonNullable<T>> {
-  const deadline = Date.now() + (options.timeoutMs ?? 30_000);
+  const deadline = Date.now() + (options.timeoutMs ?? 30_000) * PATIENCE;
   while (true) {
     const value = await condition();
     if (value) return value;
