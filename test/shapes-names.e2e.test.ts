@@ -2,8 +2,9 @@
 import { expect, test } from 'vitest';
 import { runPipeline } from '../src/pipeline/pipeline.ts';
 import { temporaryClickHouse, temporaryPostgres } from './support/databases.ts';
-import { pipelineOptions } from './support/pipeline.ts';
+import { pipelineOptions, startPipeline } from './support/pipeline.ts';
 import { copiedColumns, followShapes, inPublic } from './support/shape-copy.ts';
+import { tableStates } from './support/tables.ts';
 
 /** Names that must be quoted in one engine or both. */
 const ODD = `
@@ -58,6 +59,29 @@ test('GIVEN tables that inherit, generated, identity and serial columns WHEN row
   await copy.change('TRUNCATE ONLY city');
   expect(await ownRows()).toEqual([0, 0]);
   await copy.change('TRUNCATE city');
+});
+
+test('GIVEN a table that is called as the view of another, and one whose copy would be called as another WHEN the pipeline starts again THEN they alone are left out', async () => {
+  const tables = [inPublic('x'), { schema: 'a', name: 'b_c', target: 'a_b_c' }];
+  await using copy = await followShapes(
+    `CREATE TABLE x (id int PRIMARY KEY); CREATE TABLE x_current (id int PRIMARY KEY); CREATE SCHEMA a; CREATE SCHEMA a_b;
+     CREATE TABLE a.b_c (id int PRIMARY KEY); CREATE TABLE a_b.c (id int PRIMARY KEY); INSERT INTO x VALUES (1); INSERT INTO a.b_c VALUES (1)`,
+    tables,
+    { includeTables: ['*.*'] },
+  );
+  await copy.pipeline.stop();
+  await using again = startPipeline(copy.pg, copy.ch, { includeTables: ['*.*'] });
+  await copy.pg.client.query(
+    'INSERT INTO x VALUES (2); INSERT INTO a.b_c VALUES (2); INSERT INTO x_current VALUES (3)',
+  );
+  await again.caughtUp();
+  await copy.expectEqual('started again');
+  const states = [...(await tableStates(copy.pg, copy.ch)).values()];
+  const reasons = states.filter(({ phase }) => phase === 'quarantined').map(({ reason }) => reason);
+  expect(reasons.toSorted()).toEqual([
+    expect.stringMatching(/^a_b\.c would be copied to a_b_c, as a\.b_c is/) as string,
+    expect.stringMatching(/^public\.x_current would share a name .* public\.x:/) as string,
+  ]);
 });
 
 test.each([

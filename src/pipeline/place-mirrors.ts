@@ -92,12 +92,15 @@ function isAdLabel(label: string): boolean {
 /** Views of mirrors that have none: they were moved. */
 async function makeViews(copy: Copy, states: readonly TableState[]): Promise<void> {
   const { clickhouse, names, fence } = copy;
+  // A table that is left out may have the name of another one's view: only mirrors get views.
+  const { read } = await findMirrors(clickhouse, names);
+  const targets = states.map(({ target }) => target).filter((target) => read.has(target));
   const rows = await clickhouse.rows<{ table: string; columns: string[] }>(
     `SELECT table, groupArray(name) AS columns FROM (SELECT table, name FROM system.columns
        WHERE database = {database:String} ORDER BY table, position)
      WHERE table IN {targets:Array(String)} AND (concat(table, '_current') NOT IN
        (SELECT name FROM system.tables WHERE database = {database:String})) GROUP BY table ORDER BY table`,
-    { params: { database: names.database, targets: states.map(({ target }) => target) } },
+    { params: { database: names.database, targets } },
   );
   for (const { table, columns } of rows) {
     const { current, mirror } = tableNames(names, table);
