@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { runPipeline } from '../src/pipeline/pipeline.ts';
 import { temporaryClickHouse, temporaryPostgres } from './support/databases.ts';
 import { pipelineOptions, startPipeline } from './support/pipeline.ts';
+import { postgresMajor } from './support/postgres-version.ts';
 import { copiedColumns, followShapes, inPublic } from './support/shape-copy.ts';
 import { tableStates } from './support/tables.ts';
 
@@ -51,7 +52,8 @@ test('GIVEN tables that inherit, generated, identity and serial columns WHEN row
     return [Number(own.n), Number(found?.n)];
   };
   expect(await ownRows()).toEqual([20, 20]);
-  expect(await copiedColumns(copy.ch, 'city')).toEqual(['id', 'name']);
+  const twice = (await postgresMajor()) >= 18 ? ['twice'] : [];
+  expect(await copiedColumns(copy.ch, 'city')).toEqual(['id', 'name', ...twice]);
   await copy.change(
     `UPDATE city SET name = name || 'x'; DELETE FROM city WHERE id % 4 = 0; INSERT INTO capital (id, name) VALUES (500, 'new'); INSERT INTO counted VALUES (DEFAULT, 1)`,
   );

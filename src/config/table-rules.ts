@@ -17,6 +17,7 @@ export interface TableRules {
 export interface CopiedTables extends TableRules {
   readonly include: readonly string[];
   readonly exclude: readonly string[];
+  readonly publication: string;
 }
 
 type Rules = Pick<Config, 'tables' | 'maskSalt'>;
@@ -44,8 +45,11 @@ export function tableRules(config: Rules): TableRules {
 }
 
 /** What the catalogue is read with. */
-export function copiedTables(config: Rules & Pick<Config, 'includeTables' | 'excludeTables'>): CopiedTables {
-  return { ...tableRules(config), include: config.includeTables, exclude: config.excludeTables };
+export function copiedTables(
+  config: Rules & Pick<Config, 'includeTables' | 'excludeTables' | 'publication'>,
+): CopiedTables {
+  const { includeTables: include, excludeTables: exclude, publication } = config;
+  return { ...tableRules(config), include, exclude, publication };
 }
 
 function resolve(rules: readonly GivenRule[], own: readonly GivenRule[], salt: string | null): TableRule {
@@ -77,6 +81,7 @@ function columnRule(matching: readonly { given: GivenColumn }[], salt: string | 
   return {
     exclude: said.exclude ?? false,
     mask: maskOf(said, salt),
+    isPlain: said.mask === 'none' && said.transform === undefined,
     as: said.as ?? null,
     unfit: said.unfit === null ? 'null' : (said.unfit ?? null),
     codec: said.codec ?? null,

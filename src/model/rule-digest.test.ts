@@ -40,9 +40,18 @@ test.each([
   },
   { what: 'a filter', now: ruleDigest(table({ where: 'a' })), isOther: true },
   { what: 'a delete policy', now: ruleDigest(table({ onDelete: 'soft' })), isOther: true },
-  { what: 'that no rule is left', now: '', isOther: true },
+  { what: 'that no rule is left, of one that said nothing', now: '', isOther: false },
 ])('$what changed: other rules $isOther', ({ now, isOther }) => {
   expect(hasOtherRule(before, now)).toBe(isOther);
+});
+
+test.each([
+  { what: 'a rule that says nothing of what is copied', rule: ruleDigest(table({})), isOther: false },
+  { what: 'a mask', rule: ruleDigest(table({}, [{ mask: { kind: 'null' } }])), isOther: true },
+  { what: 'a filter', rule: ruleDigest(table({ where: 'a' })), isOther: true },
+  { what: 'an exclusion', rule: ruleDigest({ ...table({}), excluded: table({}).columns }), isOther: true },
+])('$what came, or went, where there was no other rule: other rules $isOther', ({ rule, isOther }) => {
+  expect([hasOtherRule('', rule), hasOtherRule(rule, '')]).toEqual([isOther, isOther]);
 });
 
 test('another salt is another rule, and is not kept', () => {

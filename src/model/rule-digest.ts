@@ -1,6 +1,7 @@
 /** By which rules a table's rows were copied, in a form that can be kept and compared: secrets are in it as digests only. */
 import { createHash } from 'node:crypto';
 import type { SourceTable } from './table.ts';
+import { NO_RULE, type TableRule } from './table-rule.ts';
 
 /** What is kept. */
 interface Kept {
@@ -19,14 +20,13 @@ export function ruleDigest({
   rule,
 }: Partial<Pick<SourceTable, 'columns' | 'excluded' | 'rule'>>): string {
   if (rule === undefined) return '';
-  const { where, orderBy, partitionBy, settings, onDelete } = rule;
   const said = [
     ...columns.map(({ attnum, choice }) => [attnum, choice === undefined ? '' : digest(choice)] as const),
     ...excluded.map(({ attnum }) => [attnum, 'excluded'] as const),
   ];
   const kept: Kept = {
-    onDelete,
-    table: digest({ where, orderBy, partitionBy, settings }),
+    onDelete: rule.onDelete,
+    table: tableDigest(rule),
     columns: Object.fromEntries(said),
   };
   return JSON.stringify(kept);
@@ -35,10 +35,16 @@ export function ruleDigest({
 /** Whether rows that were copied by one set of rules are not what another set wants. Columns that came since do not count. */
 export function hasOtherRule(before: string, now: string): boolean {
   if (before === now) return false;
-  if (before === '' || now === '') return true;
   const [old, wanted] = [read(before), read(now)];
   if (old.table !== wanted.table || old.onDelete !== wanted.onDelete) return true;
-  return Object.entries(wanted.columns).some(([attnum, said]) => (old.columns[attnum] ?? said) !== said);
+  // Without rules nothing was said of any column.
+  const numbers = Object.keys({ ...(now === '' ? old.columns : {}), ...wanted.columns });
+  const saidIn = ({ columns }: Kept, kept: string, attnum: string): string | undefined =>
+    columns[attnum] ?? (kept === '' ? '' : undefined);
+  return numbers.some((attnum) => {
+    const said = saidIn(wanted, now, attnum);
+    return (saidIn(old, before, attnum) ?? said) !== said;
+  });
 }
 
 /** Whether the copy may hold rows that cannot be read again: the source has deleted them. */
@@ -47,7 +53,12 @@ export function mayKeepDeleted(kept: string): boolean {
 }
 
 function read(kept: string): Kept {
-  return JSON.parse(kept) as Kept;
+  if (kept !== '') return JSON.parse(kept) as Kept;
+  return { onDelete: NO_RULE.onDelete, table: tableDigest(NO_RULE), columns: {} };
+}
+
+function tableDigest({ where, orderBy, partitionBy, settings }: TableRule): string {
+  return digest({ where, orderBy, partitionBy, settings });
 }
 
 function digest(value: unknown): string {

@@ -16,8 +16,8 @@ export interface ShapeColumn {
   readonly typeMod: number;
   /** Transaction that wrote the column's row in the catalogue: the same as before means that nothing about it has changed. */
   readonly xmin: string;
-  /** `generated`: it is there, but not in the stream. */
-  readonly kind: 'there' | 'generated' | 'dropped';
+  /** `generated`: it is there, and never in the stream; `publishable`: generated, and in the stream if its publication says so. */
+  readonly kind: 'there' | 'generated' | 'publishable' | 'dropped';
   /** What rows have that were written before the column was added, as text; null: NULL. Kept from look to look: a rewrite makes PostgreSQL forget it. */
   readonly missing: string | null;
 }

@@ -25,6 +25,8 @@ export interface ColumnRule {
   /** It is not copied: it does not even leave the source where PostgreSQL can hold it back. */
   readonly exclude: boolean;
   readonly mask: Mask | null;
+  /** `mask: none` was said: it is copied as it is, also where it is made from columns that are not. */
+  readonly isPlain: boolean;
   /** Which type of the copy instead of the usual one; null: the usual one. */
   readonly as: string | null;
   /** What becomes of values that do not fit; null: as `unfitPolicy` says. */
@@ -62,7 +64,14 @@ export interface TableRule {
 }
 
 /** Nothing is said of a column. */
-export const NO_COLUMN_RULE: ColumnRule = { exclude: false, mask: null, as: null, unfit: null, codec: null };
+export const NO_COLUMN_RULE: ColumnRule = {
+  exclude: false,
+  mask: null,
+  isPlain: false,
+  as: null,
+  unfit: null,
+  codec: null,
+};
 
 /** Nothing is said of a table. */
 export const NO_RULE: TableRule = {

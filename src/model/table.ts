@@ -30,6 +30,16 @@ export interface ColumnChoice {
   readonly compression?: string;
 }
 
+/** How PostgreSQL makes the values of a generated column. */
+export interface Generation {
+  /** `STORED`; else `VIRTUAL`, which nothing but a query makes. */
+  readonly isStored: boolean;
+  /** In SQL of PostgreSQL, as `pg_get_expr` writes it. */
+  readonly expression: string;
+  /** Names of the columns that it is made from. */
+  readonly madeFrom: readonly string[];
+}
+
 /** One column of a source table. */
 export interface SourceColumn {
   /** Name as in the catalogue, unquoted. */
@@ -48,6 +58,14 @@ export interface SourceColumn {
   readonly type?: SourceType;
   /** What the configuration says of this column; left out where it says nothing. */
   readonly choice?: ColumnChoice;
+  /** Left out for columns that are not generated. */
+  readonly generation?: Generation;
+}
+
+/** A generated column that is computed in ClickHouse: its values are nowhere stored. */
+export interface ComputedColumn extends SourceColumn {
+  /** In SQL of ClickHouse, over the columns of the mirror; not cast to the column's type yet. */
+  readonly computed: string;
 }
 
 /** A relation of the source by identity and name: a table, or a partition of one. */
@@ -84,8 +102,10 @@ export interface SourceTable {
   readonly excluded?: readonly SourceColumn[];
   /** What the configuration says of the table; applied to the fields above already. */
   readonly rule?: TableRule;
-  /** Names of generated columns: PostgreSQL does not send them, so the copy has not got them. Left out when there are none. */
-  readonly generated?: readonly string[];
+  /** Generated columns that the stream does not bring and the copy computes; left out when there are none. */
+  readonly computed?: readonly ComputedColumn[];
+  /** Generated columns that the stream does not bring, so that the copy has not got them. Left out when there are none. */
+  readonly generated?: readonly SourceColumn[];
   /** Of a partitioned table those of its partitions that hold rows, by oid; left out for others. */
   readonly leaves?: readonly Leaf[];
 }

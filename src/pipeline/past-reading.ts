@@ -78,8 +78,13 @@ export class Readings {
 /** How present tuples are read that have columns which are not copied: PostgreSQL cannot always hold them back. */
 function readWhole(layout: TableLayout, relation: RelationMessage, now: TableShape): PastReading | null {
   if (!canReadAgain(layout)) return null;
-  const there = now.columns.filter(({ kind }) => kind === 'there').map(({ attnum }) => attnum);
-  if (!isAsSeen(relation, now, new Set(there))) return null;
+  // Of generated columns the relation says whether they are published.
+  const isTold = (name: string): boolean => relation.columns.some((column) => column.name === name);
+  const there = now.columns
+    .filter(({ kind, name }) => kind === 'there' || (kind === 'publishable' && isTold(name)))
+    .map(({ attnum }) => attnum);
+  const isCopiedWhole = layout.table.columns.every(({ attnum }) => there.includes(attnum));
+  if (!isCopiedWhole || !isAsSeen(relation, now, new Set(there))) return null;
   const targets = there.map((attnum) => layout.table.columns.findIndex((column) => column.attnum === attnum));
   return tellsKey(layout, relation, targets) ? { targets, missing: [], lost: [] } : null;
 }
@@ -107,7 +112,7 @@ function readPast(
   const typeOf = (attnum: number): number => looks.now.columns[attnum - 1]?.typeOid ?? 0;
   const copied = table.columns.map(({ attnum }) => ({ attnum, typeOid: typeOf(attnum) }));
   const left = looks.now.columns.filter(
-    ({ attnum, kind }) => kind === 'there' && !copied.some((column) => column.attnum === attnum),
+    ({ attnum, kind }) => kind !== 'dropped' && !copied.some((column) => column.attnum === attnum),
   );
   const unpublished = new Set(left.map(({ attnum }) => attnum));
   const reading = align(relation, { before: looks.before, after: looks.after, copied, unpublished });

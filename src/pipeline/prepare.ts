@@ -42,6 +42,7 @@ import { NOTHING_YET, type PipelineOptions } from './options.ts';
 import { bringPartitionsIntoLine } from './partitions.ts';
 import { bringPricingRules } from './pricing-rules.ts';
 import { publish } from './publish.ts';
+import { publishGenerated } from './publish-generated.ts';
 import { decide, type Decision } from './recovery.ts';
 import { endBuild, settleBuild } from './rebuild.ts';
 import { lookedAt, reshape, type Unreadable } from './reshape.ts';
@@ -119,9 +120,7 @@ export async function prepareOn(
   const catalog = await withoutFilterFaults(client, read.catalog);
   const { tables } = catalog;
   const seen: Look = { ...read, catalog, tables };
-  const isKnownToFollow = (table: SourceTable): boolean =>
-    isFollowed(before.states.get(tableLabel(table))?.phase ?? 'waiting');
-  const { layouts: found, adSchema } = layoutsOf(tables.filter(isKnownToFollow), before);
+  const { layouts: found, adSchema } = layoutsOf(followedIn(tables, before.states), before);
   const side = await gatherSource(client, options, ticket);
   const journal = await findJournal(options, side.source.sourceId);
   unlessRefused(await decideOn(copy, found, { side, journal, known: before, withVersions: hasSwitched(before, side) }));
@@ -133,13 +132,22 @@ export async function prepareOn(
   const withVersions = isFirstSession || hasSwitched(known, side);
   const behind = await atEndOfLog(client, side);
   const decision = unlessRefused(await decideOn(copy, found, { side: behind, journal, known, withVersions }));
-  const lsn = behind.source.reachableLsn;
   const { publication, log } = options;
-  const facts = { ...known, requests: before.requests, catalog, adSchema, publication, lsn };
-  const linedUp = { ...known, states: await lineUp(client, copy, facts, log) };
-  const followed = tables.filter((table) => isFollowed(linedUp.states.get(tableLabel(table))?.phase ?? 'waiting'));
+  const facts = {
+    ...known,
+    requests: before.requests,
+    catalog,
+    adSchema,
+    publication,
+    lsn: behind.source.reachableLsn,
+  };
+  const inLine = await lineUp(client, copy, facts, log);
+  const followed = followedIn(tables, inLine);
+  const opened = await publishGenerated(client, copy, { followed, states: inLine, lsn: facts.lsn, options });
+  const { lsn } = opened;
+  const linedUp = { ...known, states: opened.states };
   const ruled = await bringRulesIntoLine(client, copy, { followed, adSchema, states: linedUp.states, options });
-  const kept = followed.filter((table) => isFollowed(ruled.get(tableLabel(table))?.phase ?? 'waiting'));
+  const kept = followedIn(followed, ruled);
   const seenAs = { look: seen, states: ruled, adSchema, lsn, unreadable };
   const reshaped = await reshape(copy, layoutsOf(kept, { ...linedUp, states: ruled }).layouts, seenAs);
   const settling = { ...linedUp, states: reshaped };
@@ -170,6 +178,11 @@ export async function prepareOn(
   const { timeline: sourceTimeline } = side.source;
   const ready = { layouts: placed, checkpoint, states: latest, adSchema, journal, start, look, sourceTimeline };
   return { copy, ...ready };
+}
+
+/** Those of the tables that are followed; of which nothing is known will be. */
+function followedIn(tables: readonly SourceTable[], states: ReadonlyMap<string, TableState>): SourceTable[] {
+  return tables.filter((table) => isFollowed(states.get(tableLabel(table))?.phase ?? 'waiting'));
 }
 
 /** Partitions as they are by now, recorded; what is loaded again because of them is told. */

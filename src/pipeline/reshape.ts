@@ -92,14 +92,15 @@ async function reasonOf(copy: Copy, layout: TableLayout, present: Present): Prom
   const { state, now, adSchema, mirror, ads } = present;
   const last = decodeShapes(state.shape).at(-1);
   const areOthers = last !== undefined && hasOtherTypes(last, now);
-  const isOther = last !== undefined && (!isSameShape(last, now) || wasRewritten(last, now) || areOthers);
+  const isOther = last !== undefined && (!isSameShape(last, now) || wasRewritten(layout.table, last, now) || areOthers);
   if (layout.building) return isOther ? 'its columns have changed' : null;
   // One that the key figures need and cannot use: told by makeTables().
   if (adSchema && isAdName(layout.table) && !isInPlace(layout)) return null;
   const looks = { last, now };
   // Nothing of it is copied yet.
   const mode = isInPlace(layout) && state.phase === 'waiting' ? 'reload' : 'exact';
-  if (mode === 'exact' && last !== undefined && wasRewritten(last, now)) return 'the source has written its rows anew';
+  if (mode === 'exact' && last !== undefined && wasRewritten(layout.table, last, now))
+    return 'the source has written its rows anew';
   if (mode === 'exact' && areOthers) return 'a type that its columns consist of was altered';
   const other = isInPlace(layout) && mode === 'exact' ? otherColumn(layout, last) : null;
   if (other !== null || mirror === undefined) return other;
@@ -129,10 +130,12 @@ function otherColumn({ table }: TableLayout, last: TableShape | undefined): stri
 }
 
 /** Whether rows may have other values than before without the stream having said so. */
-export function wasRewritten(last: TableShape, now: FoundShape): boolean {
+export function wasRewritten({ columns }: SourceTable, last: TableShape, now: FoundShape): boolean {
   if (!hasOtherFiles(last, now)) return false;
   return now.columns.some((column) => {
-    if (column.kind !== 'there') return false;
+    // Of generated columns those count that are copied.
+    const isCopied = columns.some(({ attnum }) => attnum === column.attnum);
+    if (column.kind !== 'there' && !(column.kind === 'publishable' && isCopied)) return false;
     const before = last.columns[column.attnum - 1];
     if (before === undefined) return !now.withMissing.has(column.attnum);
     return before.xmin !== column.xmin;

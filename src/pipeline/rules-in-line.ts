@@ -64,7 +64,7 @@ export async function bringRulesIntoLine(
 const KEPT = `${WHY}, and its copy holds rows that the source has deleted, which cannot be copied anew: take the change back, or remove the table from the copy and add it again`;
 
 /** Alters the publication, and waits for what ran meanwhile. @returns The end of the log behind all that. */
-async function publishFirst(
+export async function publishFirst(
   client: pg.Client,
   tables: readonly SourceTable[],
   { publication, signal, onProgress }: PipelineOptions,

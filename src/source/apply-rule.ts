@@ -16,16 +16,21 @@ export interface RuleFault {
 /** The table as the rule wants it; or the table as it was, and why that cannot be. */
 export function applyRule(table: SourceTable, rule: TableRule): { table: SourceTable; fault: RuleFault | null } {
   if (rule === NO_RULE) return { table, fault: null };
-  const missing = rule.namedColumns.find((name) => !table.columns.some((column) => column.name === name));
+  const { generated = [] } = table;
+  const missing = rule.namedColumns.find(
+    (name) => ![...table.columns, ...generated].some((column) => column.name === name),
+  );
   if (missing !== undefined)
     return { table, fault: wrong(`has no column “${missing}”, which the configuration names`) };
   const key = table.key.map((i) => table.columns[i]?.name ?? '');
-  const kept = table.columns.filter(({ name }) => !rule.columnRule(name).exclude);
+  const isLeftOut = (column: SourceColumn): boolean =>
+    rule.columnRule(column.name).exclude || hiddenSource(column, rule) !== null;
+  const kept = table.columns.filter((column) => !isLeftOut(column));
   const columns = kept.map((column) => withChoice(column, rule.columnRule(column.name)));
   const order = [...new Set([...rule.orderBy, ...key])];
   const fault = columnFault(table, { key, order, rule }) ?? partitionFault(table, order, rule.partitionBy);
   if (fault !== null) return { table, fault };
-  const excluded = table.columns.filter(({ name }) => rule.columnRule(name).exclude);
+  const excluded = table.columns.filter(isLeftOut);
   return {
     table: {
       ...table,
@@ -33,10 +38,22 @@ export function applyRule(table: SourceTable, rule: TableRule): { table: SourceT
       columns,
       key: order.map((name) => columns.findIndex((column) => column.name === name)),
       excluded,
+      ...(generated.length === 0 ? {} : { generated: generated.filter(({ name }) => !rule.columnRule(name).exclude) }),
       rule,
     },
     fault: null,
   };
+}
+
+/**
+ * The masked or excluded column that a generated one is made from, if nothing is said of the generated one itself: its
+ * values would tell what is to be hidden, so it is left out. null: it may be copied.
+ */
+export function hiddenSource({ name, generation }: SourceColumn, rule: TableRule): string | null {
+  const own = rule.columnRule(name);
+  if (generation === undefined || own.exclude || own.mask !== null || own.isPlain) return null;
+  const isHidden = ({ exclude, mask }: ColumnRule): boolean => exclude || mask !== null;
+  return generation.madeFrom.find((source) => isHidden(rule.columnRule(source))) ?? null;
 }
 
 function wrong(reason: string): RuleFault {
@@ -66,6 +83,9 @@ function columnFault(
     const { exclude, mask, as } = rule.columnRule(name);
     if (column === undefined) return wrong(`has no column “${name}” to be sorted by`);
     if (exclude) return wrong(`has the column “${name}” in its key, which cannot be excluded`);
+    const hidden = hiddenSource(column, rule);
+    if (hidden !== null)
+      return wrong(`has the column “${name}” in its key, made from “${hidden}”, which is hidden: it can be hashed too`);
     if (as === 'array') return wrong(`has the column “${name}” in its key, which cannot be an Array: text can`);
     // Two rows must not become one.
     if (mask !== null && mask.kind !== 'hash')

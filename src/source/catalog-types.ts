@@ -28,15 +28,19 @@ const QUERY = `
 
 const KINDS: Readonly<Record<string, SourceType['kind']>> = { e: 'enum', c: 'composite', r: 'range', m: 'range' };
 
-/** The same tables, their columns with {@link SourceColumn.type}. */
+/** The same tables, their columns with {@link SourceColumn.type}: those that are copied, and those that are computed. */
 export async function resolveTypes(client: Client, tables: readonly SourceTable[]): Promise<SourceTable[]> {
-  const oids = new Set(tables.flatMap(({ columns }) => columns.map(({ typeOid }) => typeOid)));
-  const rows = await pgRows(client, QUERY, [[...oids]]);
+  const used = tables.flatMap(({ columns, computed = [] }) => [...columns, ...computed]);
+  const rows = await pgRows(client, QUERY, [[...new Set(used.map(({ typeOid }) => typeOid))]]);
   const types = new Map(rows.map((row) => [Number(row['oid']), row]));
-  return tables.map((table) => ({ ...table, columns: table.columns.map((column) => resolved(column, types)) }));
+  return tables.map((table) => ({
+    ...table,
+    columns: table.columns.map((column) => resolved(column, types)),
+    ...(table.computed === undefined ? {} : { computed: table.computed.map((column) => resolved(column, types)) }),
+  }));
 }
 
-function resolved(column: SourceColumn, types: ReadonlyMap<number, TextRow>): SourceColumn {
+function resolved<Column extends SourceColumn>(column: Column, types: ReadonlyMap<number, TextRow>): Column {
   const type = resolve(column.typeOid, column.typeMod, types);
   const isOwnBase = type.kind === 'base' && type.oid === column.typeOid && type.oid < FIRST_USER_OID;
   return isOwnBase ? column : { ...column, type };

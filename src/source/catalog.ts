@@ -3,10 +3,16 @@ import type { Client } from 'pg';
 import { AppError } from '../model/errors.ts';
 import { globToRegExp, isPlainName, TABLE_PATTERN } from '../model/patterns.ts';
 import { NO_RULE, type TableRule } from '../model/table-rule.ts';
-import { type Leaf, tableLabel, type SourceColumn, type SourceTable } from '../model/table.ts';
+import { type Generation, type Leaf, tableLabel, type SourceColumn, type SourceTable } from '../model/table.ts';
 import { applyRule } from './apply-rule.ts';
 import { resolveTypes } from './catalog-types.ts';
 import { pgRows, type TextRow } from './connection.ts';
+import {
+  divideGenerated,
+  type PublishedGenerated,
+  readPublishedGenerated,
+  unpublishedFault,
+} from './generated-columns.ts';
 import { indexColumns, leafFault, type LeafFacts, readLeaves, readRowIdentity } from './leaves.ts';
 import { identifyingColumns } from './row-identity.ts';
 import { columnFault, findFault, kindFault, TakenNames } from './table-fault.ts';
@@ -21,6 +27,8 @@ export interface TablePatterns {
   readonly named?: readonly string[];
   /** `schema.table` of others, whatever the patterns say: those that are there. */
   readonly also?: ReadonlySet<string>;
+  /** What they are published by, which says of generated columns whether they are in the stream; left out: one of ours. */
+  readonly publication?: string;
 }
 
 /** Everything in schema `public`, but for the migration history. */
@@ -44,22 +52,29 @@ export interface Catalog {
 }
 
 /**
- * Generated columns are not in the stream, so they are not in the copy. Since PostgreSQL 18 `attnotnull` is also
- * true for NOT NULL constraints that are NOT VALID, under which old rows may still hold NULL.
+ * Since PostgreSQL 18 `attnotnull` is also true for NOT NULL constraints that are NOT VALID, under which old rows may
+ * still hold NULL. What a generated column is made from is told by what its expression depends on.
  */
 const QUERY = `
   SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relpersistence AS persistence,
          c.relreplident AS replica_identity, current_user AS role,
          row_security_active(c.oid) OR EXISTS (
            SELECT FROM pg_partition_tree(c.oid) p WHERE c.relkind = 'p' AND row_security_active(p.relid)) AS hidden,
-         (SELECT coalesce(json_agg(a.attname ORDER BY a.attnum), '[]') FROM pg_attribute a
-          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> '') AS generated,
+         (SELECT json_object_agg(a.attnum, json_build_object(
+                   'isStored', a.attgenerated = 's', 'expression', pg_get_expr(d.adbin, d.adrelid), 'madeFrom',
+                   (SELECT coalesce(json_agg(u.attname ORDER BY u.attnum), '[]') FROM pg_attribute u
+                    WHERE u.attrelid = c.oid AND u.attnum > 0 AND u.attnum <> a.attnum AND EXISTS (
+                      SELECT FROM pg_depend p WHERE p.refclassid = 'pg_class'::regclass AND p.refobjid = c.oid AND p.refobjsubid = u.attnum
+                        AND ((p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid)
+                          OR (p.classid = 'pg_class'::regclass AND p.objid = c.oid AND p.objsubid = a.attnum))))))
+          FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> '') AS generations,
          (SELECT coalesce(json_agg(json_build_object(
                    'name', a.attname, 'attnum', a.attnum, 'typeOid', a.atttypid::int8, 'typeMod', a.atttypmod,
                    'typeName', format_type(a.atttypid, a.atttypmod), 'nullable', NOT a.attnotnull OR EXISTS (
                      SELECT FROM pg_constraint f WHERE f.conrelid = c.oid AND f.contype = 'n' AND NOT f.convalidated AND a.attnum = ANY (f.conkey))) ORDER BY a.attnum), '[]')
           FROM pg_attribute a
-          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS columns,
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
          ${indexColumns('indisprimary')} AS primary_columns, ${indexColumns('indisreplident')} AS identity_columns
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
@@ -99,15 +114,16 @@ export async function readCatalog(client: Client, patterns: TablePatterns = DEFA
   const rows = await pgRows(client, QUERY);
   await rejectUnmatchedNames(client, [...patterns.include, ...(patterns.named ?? [])], rows);
   const partitions = await readLeaves(client);
+  const published = await readPublishedGenerated(client, patterns.publication);
   const taken = new TakenNames();
   const tables: SourceTable[] = [];
   const unsuitable: UnsuitableTable[] = [];
   for (const row of rows) {
     const leaves = row['kind'] === 'p' ? (partitions.get(Number(row['oid'])) ?? []) : null;
-    const found = readTable(row, leaves);
+    const found = readTable(row, leaves, published);
     if (!isChosen(found)) continue;
     const rule = patterns.ruleFor?.(found) ?? NO_RULE;
-    const unfit = findFault(row, found);
+    const unfit = findFault(row, found) ?? unpublishedFault(found, leaves, published);
     const applied = unfit === null ? applyRule(found, rule) : { table: found, fault: unfit };
     const { table } = applied;
     const fault = applied.fault ?? columnFault(table) ?? leafFault(leaves ?? [], keyNames(table)) ?? taken.take(table);
@@ -117,8 +133,13 @@ export async function readCatalog(client: Client, patterns: TablePatterns = DEFA
   return { tables: await resolveTypes(client, tables), unsuitable };
 }
 
-function readTable(row: TextRow, leaves: readonly LeafFacts[] | null): SourceTable {
-  const columns = JSON.parse(row['columns']!) as SourceColumn[];
+function readTable(row: TextRow, leaves: readonly LeafFacts[] | null, published: PublishedGenerated): SourceTable {
+  const generations = JSON.parse(row['generations'] ?? '{}') as Readonly<Record<string, Generation>>;
+  const all = (JSON.parse(row['columns']!) as SourceColumn[]).map((column): SourceColumn => {
+    const generation = generations[column.attnum];
+    return generation === undefined ? column : { ...column, generation };
+  });
+  const { brought: columns, left } = divideGenerated(Number(row['oid']), all, published);
   const schema = row['schema']!;
   const name = row['name']!;
   const identity = readRowIdentity(row);
@@ -130,7 +151,7 @@ function readTable(row: TextRow, leaves: readonly LeafFacts[] | null): SourceTab
     columns,
     key: identifyingColumns(identity).map((part) => columns.findIndex((column) => column.name === part)),
     replicaIdentity: identity.replicaIdentity,
-    ...(row['generated'] === '[]' ? {} : { generated: JSON.parse(row['generated']!) as string[] }),
+    ...(left.length === 0 ? {} : { generated: left }),
     ...(leaves === null ? {} : { leaves: leaves.map(toLeaf) }),
   };
 }

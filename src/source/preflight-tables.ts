@@ -6,6 +6,7 @@ import { isKeyless, tableLabel, type SourceTable } from '../model/table.ts';
 import { readCatalog, type TablePatterns } from './catalog.ts';
 import { pgRows } from './connection.ts';
 import type { PreflightCheck, PreflightFacts } from './preflight-facts.ts';
+import { checkGenerated } from './preflight-generated.ts';
 import { findFilterFaults } from './row-filter.ts';
 
 /** All of them, in the order they are shown. */
@@ -102,17 +103,6 @@ function identityFault(table: SourceTable): Pick<Finding, 'message' | 'remedy'> 
     message: `the replica identity of ${label} is NOTHING: ${refused}`,
     remedy: `${alter} REPLICA IDENTITY DEFAULT;`,
   };
-}
-
-function checkGenerated({ catalog }: PreflightFacts): Finding[] {
-  return catalog.tables.flatMap((table) => {
-    const { generated = [] } = table;
-    if (generated.length === 0) return [];
-    const names = generated.map((name) => `“${name}”`).join(', ');
-    const message = `${tableLabel(table)} has generated columns, which the stream does not bring: the copy has not got ${names}`;
-    const remedy = 'Compute them in ClickHouse where they are needed, in a view.';
-    return [{ code: 'generated_columns', severity: 'warning', object: tableLabel(table), message, remedy }];
-  });
 }
 
 function checkColumns({ catalog, columnFault }: PreflightFacts): Finding[] {

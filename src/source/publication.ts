@@ -7,6 +7,7 @@ import { AppError } from '../model/errors.ts';
 import { pgIdent, pgTable } from '../model/quote.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import { pgRows } from './connection.ts';
+import { GENERATED_SINCE } from './generated-columns.ts';
 import { FILTERS_SINCE, readFilter, serverVersion } from './row-filter.ts';
 
 /** A table by name. */
@@ -41,6 +42,10 @@ export interface PublicationState {
   readonly isFiltered: boolean;
   /** What is published of those tables, by `schema.name`. */
   readonly parts: ReadonlyMap<string, PublishedPart>;
+  /** We may alter it. */
+  readonly isOwn: boolean;
+  /** Stored generated columns are published where no list says otherwise; null: before PostgreSQL 18 they never are. */
+  readonly publishesGenerated: boolean | null;
 }
 
 /** What {@link ensurePublication} did. */
@@ -52,6 +57,7 @@ export interface PublicationChange {
 }
 
 const SETTINGS = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true";
+const GENERATED_SETTING = 'publish_generated_columns = stored';
 
 /** SQL: `oid`, `publication`, `schema` and `xmin` of the schemas that publications have; none before PostgreSQL 15. */
 export async function publishedSchemas(client: Client): Promise<string> {
@@ -62,7 +68,8 @@ export async function publishedSchemas(client: Client): Promise<string> {
 
 /** Looks a publication up; null when there is none of that name. */
 export async function inspectPublication(client: Client, name: string): Promise<PublicationState | null> {
-  const hasParts = (await serverVersion(client)) >= FILTERS_SINCE;
+  const version = await serverVersion(client);
+  const hasParts = version >= FILTERS_SINCE;
   const filter = hasParts ? 'pg_get_expr(r.prqual, r.prrelid)' : 'NULL';
   const columns = hasParts
     ? '(SELECT json_agg(a.attname ORDER BY a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (r.prattrs::int2[]))'
@@ -72,6 +79,7 @@ export async function inspectPublication(client: Client, name: string): Promise<
     `SELECT p.puballtables,
             (SELECT coalesce(json_agg(o.nspname ORDER BY o.nspname), '[]') FROM ${await publishedSchemas(client)} s JOIN pg_namespace o ON o.oid = s.schema
              WHERE s.publication = p.oid) AS schemas, p.pubviaroot, p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AS all_operations,
+            pg_has_role(p.pubowner, 'USAGE') AS own, ${version >= GENERATED_SINCE ? "p.pubgencols = 's'" : 'NULL'} AS generated,
             coalesce(json_agg(n.nspname || '.' || c.relname ORDER BY n.nspname, c.relname) FILTER (WHERE c.oid IS NOT NULL), '[]') AS tables,
             coalesce(json_agg(json_build_object('label', n.nspname || '.' || c.relname, 'filter', ${filter}, 'columns', ${columns}))
                      FILTER (WHERE c.oid IS NOT NULL), '[]') AS parts
@@ -94,6 +102,8 @@ export async function inspectPublication(client: Client, name: string): Promise<
     viaPartitionRoot: row['pubviaroot'] === 't',
     isFiltered: parts.some((part) => part.filter !== null || part.columns !== null),
     parts: new Map(parts.map(({ label, ...part }) => [label, part])),
+    isOwn: row['own'] === 't',
+    publishesGenerated: row['generated'] === null ? null : row['generated'] === 't',
   };
 }
 
@@ -130,7 +140,8 @@ export async function planPublication(
   const state = await inspectPublication(client, name);
   if (state === null) {
     const list = tables.length === 0 ? '' : `FOR TABLE ${clauses(tables, version)} `;
-    const statement = `CREATE PUBLICATION ${pgIdent(name)} ${list}WITH (${SETTINGS})`;
+    const generated = version >= GENERATED_SINCE ? `, ${GENERATED_SETTING}` : '';
+    const statement = `CREATE PUBLICATION ${pgIdent(name)} ${list}WITH (${SETTINGS}${generated})`;
     return { created: true, added: wanted, removed: [], statements: [statement] };
   }
   if (state.allTables || state.schemas.length > 0) return planBroad(state, tables, version);
@@ -143,8 +154,36 @@ export async function planPublication(
   return { created: false, added, removed, statements };
 }
 
-function settingsStatements({ name, publishesAll, viaPartitionRoot }: PublicationState): string[] {
-  return publishesAll && viaPartitionRoot ? [] : [`ALTER PUBLICATION ${pgIdent(name)} SET (${SETTINGS})`];
+function settingsStatements(state: PublicationState): string[] {
+  const wanted = [
+    ...(state.publishesAll && state.viaPartitionRoot ? [] : [SETTINGS]),
+    ...(lacksGeneratedSetting(state) ? [GENERATED_SETTING] : []),
+  ];
+  return wanted.length === 0 ? [] : [`ALTER PUBLICATION ${pgIdent(state.name)} SET (${wanted.join(', ')})`];
+}
+
+/** Nobody has to publish them to us: of a publication of another role they are left out. */
+function lacksGeneratedSetting({ isOwn, publishesGenerated }: PublicationState): boolean {
+  return isOwn && publishesGenerated === false;
+}
+
+/**
+ * Whether our publication does not bring all the generated columns that are to be copied: it comes from an earlier version,
+ * or somebody has altered it.
+ */
+export async function lacksGenerated(
+  client: Client,
+  name: string,
+  tables: readonly PublishedTable[],
+): Promise<boolean> {
+  const state = await inspectPublication(client, name);
+  if (state === null || !state.isOwn) return false;
+  return tables.some((table) => {
+    const generated = (table.columns ?? []).filter(({ generation }) => generation !== undefined);
+    const list = state.parts.get(tableLabel(table))?.columns ?? null;
+    const isBrought = (column: string): boolean => list?.includes(column) ?? !lacksGeneratedSetting(state);
+    return generated.some((column) => !isBrought(column.name));
+  });
 }
 
 /**

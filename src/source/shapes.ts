@@ -10,6 +10,7 @@ import { pgTable } from '../model/quote.ts';
 import type { ShapeColumn, TableShape } from '../model/shape.ts';
 import { tableLabel } from '../model/table.ts';
 import { pgRows } from './connection.ts';
+import { GENERATED_SINCE } from './generated-columns.ts';
 
 /** Where a look at the catalogue stands. */
 export interface LookPosition {
@@ -63,7 +64,8 @@ const typePrints = (tables: string): string => `
 const SHAPES = `
   SELECT c.oid,
     (SELECT json_agg(json_build_array(a.attnum, CASE WHEN a.attisdropped THEN '' ELSE a.attname END, a.atttypid::int8, a.atttypmod, a.xmin::text,
-        CASE WHEN a.attisdropped THEN 'dropped' WHEN a.attgenerated <> '' THEN 'generated' ELSE 'there' END,
+        CASE WHEN a.attisdropped THEN 'dropped' WHEN a.attgenerated = 's' AND current_setting('server_version_num')::int >= ${GENERATED_SINCE} THEN 'publishable'
+          WHEN a.attgenerated <> '' THEN 'generated' ELSE 'there' END,
         CASE WHEN c.relkind = 'r' THEN a.atthasmissing ELSE l.has END,
         CASE WHEN c.relkind = 'r' THEN (a.attmissingval::text::text[])[1] ELSE l.value END) ORDER BY a.attnum)
      FROM pg_attribute a LEFT JOIN LATERAL (

@@ -119,6 +119,8 @@ describe('a publication', () => {
       tables: ['public.b'],
       publishesAll: true,
       viaPartitionRoot: true,
+      isOwn: true,
+      publishesGenerated: (await postgresMajor()) >= 18 ? true : null,
       isFiltered: false,
       parts: new Map([['public.b', { columns: null, filter: null }]]),
     });

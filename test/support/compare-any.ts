@@ -53,7 +53,7 @@ async function tableDifferences(source: pg.Client, copy: ComparedCopy, table: Co
   const label = `${table.schema}.${table.name}`;
   const copyTypes = await typesOfCopy(copy, `${table.target}_current`);
   if (copyTypes.size === 0) return [`${label}: there is no ${table.target}_current`];
-  const { columns, isRoot } = await columnsOfSource(source, table);
+  const { columns, isRoot } = await columnsOfSource(source, table, copyTypes);
   if (columns.length === 0) return [`${label}: there is no such table in the source`];
   const missing = columns.filter(({ name }) => !copyTypes.has(name));
   if (missing.length > 0) return [`${label}: the copy lacks ${missing.map(({ name }) => name).join(', ')}`];
@@ -71,7 +71,7 @@ async function typesOfCopy(copy: ComparedCopy, view: string): Promise<Map<string
   return new Map(rows.map(({ name, type }) => [name, type]));
 }
 
-/** Domains resolved to their base types. Virtual generated columns are no part of any copy: nothing stores them. */
+/** Domains resolved to their base types. Generated columns are compared where the copy has them. */
 const COLUMNS = `
   WITH RECURSIVE base AS (
     SELECT oid, oid AS final, typbasetype FROM pg_type
@@ -86,10 +86,13 @@ const COLUMNS = `
 async function columnsOfSource(
   source: pg.Client,
   table: ComparedTable,
+  copied: ReadonlyMap<string, string>,
 ): Promise<{ columns: Omit<Column, 'copyType'>[]; isRoot: boolean }> {
   const { rows } = await source.query<Record<string, string>>(COLUMNS, [table.schema, table.name]);
   const stored = rows.filter(
-    (row) => row['generated'] === '' && table.excluded?.includes(String(row['name'])) !== true,
+    (row) =>
+      (row['generated'] === '' || copied.has(String(row['name']))) &&
+      table.excluded?.includes(String(row['name'])) !== true,
   );
   const columns = stored.map((row) => ({
     name: String(row['name']),
