@@ -74,11 +74,15 @@ function suggestionLines(table: SurveyedTable): string[] {
       ? [[name, '{ as: "decimal(38,9)" } # else text, as any number of digits may come'] as const]
       : [];
   });
-  const own = [...personal, ...forms.filter(([name]) => !personal.some(([other]) => other === name))];
+  const computed = table.generated.map(({ name, expression }): readonly [string, string] => {
+    return [name, `{ computed: "…" } # in SQL of ClickHouse; in PostgreSQL: ${comment(expression)}`];
+  });
+  const own = [...personal, ...forms.filter(([name]) => !personal.some(([other]) => other === name)), ...computed];
   const notes = [
     table.key.length === 0 ? 'no key: rows are told apart by all their columns' : '',
     table.columns.length > MANY_COLUMNS ? `${table.columns.length} columns` : '',
     personal.length > 0 ? 'columns that look personal' : '',
+    computed.length > 0 ? 'generated columns that are not published' : '',
   ].filter((note) => note !== '');
   if (own.length + notes.length === 0) return [];
   const rows = table.rows === null ? '' : `${thousands(table.rows)} rows, `;

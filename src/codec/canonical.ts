@@ -7,6 +7,7 @@
 import { chIdent, chLiteral, pgIdent } from '../model/quote.ts';
 import type { SourceColumn } from '../model/table.ts';
 import { codecFor } from './codecs.ts';
+import { computedSql, isComputed } from './computed-sql.ts';
 import { elementCodecOf, typeCodecOf } from './column-type.ts';
 import type { UnfitPolicy } from './column.ts';
 import { maskedSql } from './mask-sql.ts';
@@ -54,7 +55,7 @@ export function canonicalColumn(column: SourceColumn, action: UnfitAction): Cano
   const outside = form.outside ?? outsideOf(form.range);
   const compared = outside === null ? name : at(stored(form, policy), name);
   const shown = at(form.sourceShown ?? 'c::text', name);
-  const copyName = chIdent(column.name);
+  const copyName = isComputed(column) ? computedSql(column) : chIdent(column.name);
   return {
     column,
     source: {

@@ -4,6 +4,9 @@ import { isPlainName } from '../model/patterns.ts';
 import { nearest } from './nearest.ts';
 import { COLUMN_KEYS, type GivenRule, TABLE_KEYS, TABLE_RULES } from './table-keys.ts';
 
+/** What is said of values on their way into the copy. */
+const STORING_KEYS = ['exclude', 'mask', 'transform', 'unfit', 'codec'] as const;
+
 /** Where in `tables` something is: indexes of lists and keys. */
 export type RulePath = readonly (string | number)[];
 
@@ -39,5 +42,11 @@ function contradictions(rule: GivenRule, i: number): RuleMistake[] {
     mistakes.push({ path: [i, 'exclude'], problem: 'the same rule includes and excludes' });
   if (rule.target !== undefined && !(patterns.length === 1 && patterns.every(isPlainName)))
     mistakes.push({ path: [i, 'target'], problem: 'a name is for one table: expected match with one name' });
+  for (const [column, said] of Object.entries(rule.columns ?? {})) {
+    const other = STORING_KEYS.find((key) => said[key] !== undefined);
+    if (said.computed === undefined || other === undefined) continue;
+    const problem = `${other} is for columns that are stored, and this one is computed`;
+    mistakes.push({ path: [i, 'columns', column, other], problem });
+  }
   return mistakes;
 }

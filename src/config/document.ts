@@ -93,6 +93,27 @@ text in the form of the column's type in the copy, or \`null\`. The copy has the
 - The function runs for every value, on the one thread that decodes: a slow one slows the load and the stream.
 `;
 
+const COMPUTED = `
+### Computed columns
+
+Generated columns that PostgreSQL does not publish (those before PostgreSQL 18, and virtual ones) can be computed in ClickHouse, by a rule with the column's expression:
+
+\`\`\`yaml
+tables:
+  - match: public.orders
+    columns:
+      total: { computed: "price * qty" } # in PostgreSQL: total numeric(12,2) GENERATED ALWAYS AS (price * qty)
+\`\`\`
+
+- The column is in \`orders_current\`, in its place and in the type that a copied one would have: the expression's value is cast to it. Nothing of it is stored: the mirror \`orders\` has not got it, and another expression takes a new view and no load.
+- The expression is SQL of ClickHouse over the columns of the copy, as they are there: masked ones masked, excluded ones missing. Neither a subquery nor an aggregate is taken. \`as\` may name another type; nothing else can be said of such a column.
+- **\`millrace verify\` compares its values with those of the source**, so an expression that says something else is found, with the rows and both values; only another expression repairs that. ClickHouse is not PostgreSQL: its \`/\` of integers
+  gives a fraction, its cast to a decimal of fewer digits cuts off instead of rounding, an empty text is no NULL.
+- An expression that fails for a row (a number that the type does not hold, NULL in a column that is NOT NULL) fails the query that asks for the column.
+- What ClickHouse refuses, what is no generated column, and what the publication brings already is told by \`check\` and \`plan\` with the reason; such a table is quarantined before anything of it is touched, the others go on.
+  So is one whose expression uses a column that the source has renamed or dropped: correct the rule, then \`millrace resync TABLE\`. \`SET EXPRESSION\` in the source changes no rule: verify shows it.
+`;
+
 function tablesSection(): string {
   const head = '| key | meaning | values |\n|---|---|---|';
   const lines = (keys: Readonly<Record<string, { text: string; values: string }>>): string =>
@@ -107,7 +128,7 @@ Of each column, under \`columns\`:
 
 ${head}
 ${lines(COLUMN_KEYS)}
-${TRANSFORMS}`;
+${COMPUTED}${TRANSFORMS}`;
 }
 
 function section(group: Option['group']): string {

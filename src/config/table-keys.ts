@@ -73,6 +73,11 @@ export const COLUMN_KEYS = {
         'expected codecs such as Delta, ZSTD(3)',
       ),
   },
+  computed: {
+    text: 'Of a generated column that PostgreSQL does not publish: what `<table>_current` computes it by. See below.',
+    values: 'expression of ClickHouse, over the columns of the copy',
+    schema: NOT_NULL_TEXT('expected an expression'),
+  },
 } as const satisfies Record<string, Key>;
 
 /** Keys of a rule. */

@@ -96,10 +96,12 @@ tables:
     columns:
       phone:
         mask: hash
+      total: { computed: a + b, mask: none }
 `;
     expect(await mistakes({ 'millrace.yaml': second })).toEqual([
       'millrace.yaml:2:59: tables[0].exclude: the same rule includes and excludes',
       'millrace.yaml:2:24: tables[0].target: a name is for one table: expected match with one name',
+      'millrace.yaml:7:33: tables[1].columns.total.mask: mask is for columns that are stored, and this one is computed',
       'millrace.yaml:6:9: tables[1].columns.phone.mask: hash needs a secret: give maskSalt',
     ]);
     expect(await mistakes({ 'millrace.yaml': 'table:\n  - 1\n' })).toEqual([

@@ -85,6 +85,7 @@ function columnRule(matching: readonly { given: GivenColumn }[], salt: string | 
     as: said.as ?? null,
     unfit: said.unfit === null ? 'null' : (said.unfit ?? null),
     codec: said.codec ?? null,
+    computed: said.computed ?? null,
   };
 }
 

@@ -8,7 +8,9 @@
  * Why ReplacingMergeTree ORDER BY the source's key: any replay of a row is idempotent by (key, version),
  * an update needs no old sorting key, and FINAL is nearly free while rows arrive in key order.
  */
+import { createHash } from 'node:crypto';
 import type { Codec } from '../codec/column.ts';
+import { computedSql } from '../codec/computed-sql.ts';
 import { chIdent, chLiteral } from '../model/quote.ts';
 import { OWN_COLUMNS } from '../model/own-columns.ts';
 import { isKeyless, onDeleteOf, type SourceTable } from '../model/table.ts';
@@ -161,13 +163,48 @@ function settingLiteral(value: string | number | boolean): string {
 /** Name and query of the view that people query: what follows `CREATE OR REPLACE VIEW`. */
 export function currentView(view: string, mirror: string, table: SourceTable): string {
   const own = isKeyless(table) ? MULTISET_NAMES : onDeleteOf(table) === 'soft' ? [ENDED_NAME] : [];
-  return viewOf(view, mirror, [...table.columns.map(({ name }) => name), ...own]);
+  const shown = viewOf(view, mirror, [...table.columns.map(({ name }) => name), ...own], table);
+  const comment = viewComment(table);
+  return comment === '' ? shown : `${shown} COMMENT ${chLiteral(comment)}`;
 }
 
-/** The same by the names of the mirror's columns, for tables that are not followed. */
-export function viewOf(view: string, mirror: string, columns: readonly string[]): string {
+/** What that view says of itself: which columns it computes, and how. Empty: none. */
+export function viewComment({ computed = [] }: Pick<SourceTable, 'computed'>): string {
+  if (computed.length === 0) return '';
+  const told = computed.map((column) => [column.attnum, column.name, computedSql(column)]);
+  return `millrace: computed ${createHash('sha256').update(JSON.stringify(told)).digest('hex').slice(0, 16)}`;
+}
+
+/**
+ * The same by the names of the mirror's columns, for tables that are not followed.
+ *
+ * @param table Its columns in order, where some are computed.
+ */
+export function viewOf(
+  view: string,
+  mirror: string,
+  columns: readonly string[],
+  table: Partial<Pick<SourceTable, 'columns' | 'computed'>> = {},
+): string {
   const people = columns.filter((name) => !OWN_COLUMNS.has(name));
-  if (columns.includes('_ordinal')) return `${view} AS ${currentMultiset(mirror, people)}`;
-  const list = [...people, ...columns.filter((name) => name === ENDED_NAME)].map(chIdent);
-  return `${view} AS SELECT ${list.join(', ')} FROM ${mirror} FINAL WHERE _deleted = 0`;
+  const { computed = [] } = table;
+  const select = [
+    ...(computed.length === 0 ? people.map(chIdent) : inOrder(table)),
+    ...columns.filter((name) => name === ENDED_NAME).map(chIdent),
+  ].join(', ');
+  if (!columns.includes('_ordinal')) return `${view} AS SELECT ${select} FROM ${mirror} FINAL WHERE _deleted = 0`;
+  const rows = currentMultiset(mirror, people);
+  return `${view} AS ${computed.length === 0 ? rows : `SELECT ${select} FROM (${rows})`}`;
+}
+
+/** Copied and computed columns in the places that they have in the source. */
+function inOrder({ columns = [], computed = [] }: Partial<Pick<SourceTable, 'columns' | 'computed'>>): string[] {
+  const all = [
+    ...columns.map(({ name, attnum }) => ({ attnum, sql: chIdent(name) })),
+    ...computed.map((column) => ({
+      attnum: column.attnum,
+      sql: `${computedSql(column)} AS ${chIdent(column.name)}`,
+    })),
+  ];
+  return all.toSorted((a, b) => a.attnum - b.attnum).map(({ sql }) => sql);
 }

@@ -33,6 +33,8 @@ export interface ColumnRule {
   readonly unfit: 'fail' | 'null' | 'clamp' | 'text' | null;
   /** Compression in ClickHouse; null: the usual one. */
   readonly codec: string | null;
+  /** What a generated column that is not published is computed by, in SQL of ClickHouse; null: it is left out. */
+  readonly computed: string | null;
 }
 
 /**
@@ -71,6 +73,7 @@ export const NO_COLUMN_RULE: ColumnRule = {
   as: null,
   unfit: null,
   codec: null,
+  computed: null,
 };
 
 /** Nothing is said of a table. */

@@ -140,8 +140,19 @@ function plannedTable(copy: Copy, rehearsed: Rehearsed, found: Found): PlannedTa
   const told = fateOf(state, known, { layout, statements });
   if (told === null) return null;
   const mirror = known === undefined ? undefined : found.mirrors.get(known.target);
-  const columns = layout === undefined || mirror === undefined ? [] : columnChanges(mirror, layout);
+  const differing = layout === undefined || mirror === undefined ? [] : columnChanges(mirror, layout);
+  const isViewMade = [...statements, ...(told.fate === 'rebuilt' ? laterOf(copy, layout) : [])].some((sql) =>
+    / VIEW [^(]*_current`? AS /.test(sql),
+  );
+  const columns = isViewMade ? [...differing, ...computedColumns(layout)] : differing;
   return { table, ...told, columns, statements, later: told.fate === 'rebuilt' ? laterOf(copy, layout) : [] };
+}
+
+function computedColumns(layout: TableLayout | undefined): ColumnChange[] {
+  return (layout?.table.computed ?? []).map(({ name, computed }) => ({
+    column: name,
+    what: `is computed in the view: ${computed}`,
+  }));
 }
 
 function fateOf(
@@ -167,6 +178,8 @@ function fateOf(
   if (state.table !== before.table) return { fate: 'renamed', what: `was called ${before.table}: its copy is renamed` };
   if (statements.some((sql) => / (ADD|DROP|RENAME|MODIFY) COLUMN /.test(sql)))
     return { fate: 'altered', what: 'has other columns: its mirror is altered, no row is read again' };
+  if (statements.length > 0 && statements.every((sql) => sql.startsWith('CREATE OR REPLACE VIEW ')))
+    return { fate: 'altered', what: 'has other computed columns: its view is made anew, no row is read again' };
   return statements.length === 0 ? null : { fate: 'followed', what: 'is followed: what it is written through is made' };
 }
 

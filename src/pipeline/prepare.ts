@@ -23,6 +23,7 @@ import { createSlot, currentLsn, describeOlder, dropSlot, waitForOlderTransactio
 import { lockStart } from '../source/start-lock.ts';
 import { finishAlterations } from './alter-mirror.ts';
 import { findJournal } from './away.ts';
+import { bringViewsIntoLine, withoutComputedFaults } from './computed-columns.ts';
 import type { Copy } from './copy.ts';
 import {
   atEndOfLog,
@@ -117,7 +118,7 @@ export async function prepareOn(
   const ticket = await lockStart(client, options.slot);
   const before = await readKnownTables(copy);
   const read = await lookAtSource(client, options, addedTables(before));
-  const catalog = await withoutFilterFaults(client, read.catalog);
+  const catalog = await withoutComputedFaults(copy.clickhouse, await withoutFilterFaults(client, read.catalog));
   const { tables } = catalog;
   const seen: Look = { ...read, catalog, tables };
   const { layouts: found, adSchema } = layoutsOf(followedIn(tables, before.states), before);
@@ -316,6 +317,7 @@ export async function makeTables(
   const mirrors = await readMirrorShapes(copy.clickhouse, copy.names, targets);
   const there = await namesThere(copy.clickhouse, copy.names);
   const written: TableState[] = [];
+  const placed: TableLayout[] = [];
   for (const layout of layouts) {
     const state = states.get(tableLabel(layout.table));
     if (layout.building) continue;
@@ -332,7 +334,9 @@ export async function makeTables(
         ? lookedAt(layout, state, { look: start.look, appliedLsn: start.checkpoint?.appliedLsn ?? NO_LSN })
         : quarantinedState(layout.table, state, fault);
     if (next !== state) written.push(next);
+    if (fault === null) placed.push(layout);
   }
+  await bringViewsIntoLine(copy, placed);
   if (written.length > 0) await copy.tables.writeTables({ written, forgotten: [], renamed: [] });
 }
 

@@ -19,6 +19,7 @@ import { connectPostgres } from '../source/connection.ts';
 import { currentLsn } from '../source/slot.ts';
 import { lockStart } from '../source/start-lock.ts';
 import { findJournal } from './away.ts';
+import { withoutComputedFaults } from './computed-columns.ts';
 import type { Copy } from './copy.ts';
 import { beginPastAnew } from './event-history.ts';
 import { checkpointFacts, gatherCopy, gatherSource, journalFacts, sourceFacts, type SourceSide } from './facts.ts';
@@ -67,7 +68,7 @@ async function resyncOn(
   const ticket = await lockStart(client, options.slot);
   const before = await readKnownTables(copy);
   const look = await lookAtSource(client, options, addedTables(before));
-  const { tables } = look;
+  const { tables } = await withoutComputedFaults(copy.clickhouse, look.catalog);
   const { layouts, adSchema } = layoutsOf(tables, before);
   const side = await gatherSource(client, options, ticket);
   const facts = await gatherCopy(copy, layouts, { ...before, withVersions: true });

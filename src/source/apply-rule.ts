@@ -3,7 +3,7 @@
  * differently says so, and the key is the order of the mirror.
  */
 import { pgTable } from '../model/quote.ts';
-import type { ColumnChoice, SourceColumn, SourceTable } from '../model/table.ts';
+import type { ColumnChoice, ComputedColumn, SourceColumn, SourceTable } from '../model/table.ts';
 import { type ColumnRule, NO_RULE, type TableRule } from '../model/table-rule.ts';
 
 /** Why a table cannot be copied as the configuration wants it. */
@@ -28,7 +28,10 @@ export function applyRule(table: SourceTable, rule: TableRule): { table: SourceT
   const kept = table.columns.filter((column) => !isLeftOut(column));
   const columns = kept.map((column) => withChoice(column, rule.columnRule(column.name)));
   const order = [...new Set([...rule.orderBy, ...key])];
-  const fault = columnFault(table, { key, order, rule }) ?? partitionFault(table, order, rule.partitionBy);
+  const fault =
+    computedFault(table, rule) ??
+    columnFault(table, { key, order, rule }) ??
+    partitionFault(table, order, rule.partitionBy);
   if (fault !== null) return { table, fault };
   const excluded = table.columns.filter(isLeftOut);
   return {
@@ -38,7 +41,7 @@ export function applyRule(table: SourceTable, rule: TableRule): { table: SourceT
       columns,
       key: order.map((name) => columns.findIndex((column) => column.name === name)),
       excluded,
-      ...(generated.length === 0 ? {} : { generated: generated.filter(({ name }) => !rule.columnRule(name).exclude) }),
+      ...divided(generated, rule),
       rule,
     },
     fault: null,
@@ -68,6 +71,49 @@ function withChoice(column: SourceColumn, { as, unfit, mask, codec }: ColumnRule
     ...(codec === null ? {} : { compression: codec }),
   };
   return Object.keys(choice).length === 0 ? column : { ...column, choice };
+}
+
+/** Generated columns that are not published, by what becomes of them. */
+function divided(generated: readonly SourceColumn[], rule: TableRule): Pick<SourceTable, 'computed' | 'generated'> {
+  if (generated.length === 0) return {};
+  const computed = generated.flatMap((column): ComputedColumn[] => {
+    const own = rule.columnRule(column.name);
+    return own.computed === null ? [] : [{ ...withChoice(column, own), computed: own.computed }];
+  });
+  const left = generated.filter(({ name }) => {
+    const own = rule.columnRule(name);
+    return own.computed === null && !own.exclude;
+  });
+  return { ...(computed.length === 0 ? {} : { computed }), generated: left };
+}
+
+/** What cannot be computed: what is copied, or is to be kept from the copy. */
+function computedFault({ columns, generated = [] }: SourceTable, rule: TableRule): RuleFault | null {
+  const copied = columns.find(({ name }) => rule.columnRule(name).computed !== null);
+  if (copied !== undefined) {
+    const why =
+      copied.generation === undefined
+        ? 'is not generated: it is copied'
+        : 'is a generated column that the publication brings: it is copied';
+    return computedWrong(copied.name, why);
+  }
+  for (const { name } of generated) {
+    const { computed, exclude, mask, unfit, codec } = rule.columnRule(name);
+    if (computed === null) continue;
+    if (exclude || mask !== null || unfit !== null || codec !== null)
+      return computedWrong(name, 'is computed, not stored: no rule may say how it is stored, masked or excluded');
+    const words = computed.replaceAll(/'(?:[^'\\]|\\.|'')*'/g, "''");
+    if (/\b(select|arrayJoin)\b/i.test(words))
+      return computedWrong(name, 'is computed by a subquery or arrayJoin: a value is made of its own row alone');
+  }
+  return null;
+}
+
+function computedWrong(name: string, why: string): RuleFault {
+  return {
+    reason: `has a rule with \`computed\` for “${name}”, which ${why}`,
+    remedy: `Correct \`computed\` of “${name}” in the rules of the table.`,
+  };
 }
 
 /** What cannot be done with columns by which rows are told apart, or sorted. */

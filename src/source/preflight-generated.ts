@@ -24,17 +24,18 @@ export async function checkGenerated({
 
 function unpublished(table: SourceTable, column: SourceColumn, state: PublicationState | null): Finding {
   const name = `${tableLabel(table)}.${column.name}`;
-  const expression = column.generation?.expression ?? '';
   if (state === null || column.generation?.isStored !== true) {
     const message = `${name} is a generated column that the stream does not bring: the copy has not got it`;
-    return finding(
-      name,
-      message,
-      `Compute it in ClickHouse where it is needed, in a view: ${expression} in PostgreSQL.`,
-    );
+    return finding(name, message, `Let the copy compute it, ${computing(table, column)}`);
   }
   const message = `${name} is a generated column that the publication “${state.name}”, which belongs to another role, does not bring: the copy has not got it`;
-  return finding(name, message, `As the owner of the publication: ${publishing(table, column, state)}`);
+  const remedy = `As the owner of the publication: ${publishing(table, column, state)}\nOr let the copy compute it, ${computing(table, column)}`;
+  return finding(name, message, remedy);
+}
+
+function computing(table: SourceTable, { name, generation }: SourceColumn): string {
+  const rule = `{ match: ${JSON.stringify(tableLabel(table))}, columns: { ${JSON.stringify(name)}: { computed: "…" } } }`;
+  return `by a rule with its expression in SQL of ClickHouse, ${rule}; in PostgreSQL it is ${generation?.expression ?? ''}. Or say exclude: true.`;
 }
 
 /** A list says which columns are published, whatever the option says. */

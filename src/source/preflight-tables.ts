@@ -3,7 +3,7 @@ import type { Client } from 'pg';
 import type { Finding } from '../model/finding.ts';
 import { pgIdent, pgTable } from '../model/quote.ts';
 import { isKeyless, tableLabel, type SourceTable } from '../model/table.ts';
-import { readCatalog, type TablePatterns } from './catalog.ts';
+import { readCatalog, type TablePatterns, type UnsuitableTable } from './catalog.ts';
 import { pgRows } from './connection.ts';
 import type { PreflightCheck, PreflightFacts } from './preflight-facts.ts';
 import { checkGenerated } from './preflight-generated.ts';
@@ -24,11 +24,7 @@ export const TABLE_CHECKS: readonly PreflightCheck[] = [
 export async function tableFindings(client: Client, patterns: TablePatterns): Promise<Finding[]> {
   const catalog = await readCatalog(client, patterns);
   const faults = await findFilterFaults(client, catalog.tables);
-  return [
-    ...checkSuitable({ catalog }),
-    ...checkSuitable({ catalog: { tables: [], unsuitable: faults } }),
-    ...checkReplicaIdentity({ catalog }),
-  ];
+  return [...checkSuitable({ catalog }), ...tableFaults(faults), ...checkReplicaIdentity({ catalog })];
 }
 
 function checkTablesExist({ catalog }: PreflightFacts): Finding[] {
@@ -39,7 +35,12 @@ function checkTablesExist({ catalog }: PreflightFacts): Finding[] {
 }
 
 function checkSuitable({ catalog }: Pick<PreflightFacts, 'catalog'>): Finding[] {
-  return catalog.unsuitable.map((table) => ({
+  return tableFaults(catalog.unsuitable);
+}
+
+/** Findings of tables that cannot be copied. */
+export function tableFaults(tables: readonly UnsuitableTable[]): Finding[] {
+  return tables.map((table) => ({
     code: 'table_unsuitable',
     severity: 'error',
     object: tableLabel(table),
@@ -51,7 +52,7 @@ function checkSuitable({ catalog }: Pick<PreflightFacts, 'catalog'>): Finding[] 
 /** A filter that needs more than the replica identity would make PostgreSQL refuse the source's own updates. */
 async function checkFilters({ client, catalog }: PreflightFacts): Promise<Finding[]> {
   const faults = await findFilterFaults(client, catalog.tables);
-  return checkSuitable({ catalog: { tables: [], unsuitable: faults } });
+  return tableFaults(faults);
 }
 
 async function checkReadable({ client, catalog, role }: PreflightFacts): Promise<Finding[]> {

@@ -15,6 +15,8 @@ export interface SurveyedTable {
   /** Names of the key's columns; empty without one. */
   readonly key: readonly string[];
   readonly columns: readonly { readonly name: string; readonly typeName: string }[];
+  /** Generated columns that PostgreSQL does not publish, with their expressions. */
+  readonly generated: readonly { readonly name: string; readonly expression: string }[];
   /** Why it cannot be copied; null: it can. */
   readonly unsuitable: string | null;
 }
@@ -26,7 +28,7 @@ export async function surveySource(client: Client): Promise<SurveyedTable[]> {
   const found = tables.map((table) => surveyed(table, facts.get(tableLabel(table))));
   const others = unsuitable.map(({ schema, name, reason }): SurveyedTable => {
     const { rows = null, bytes = 0 } = facts.get(tableLabel({ schema, name })) ?? {};
-    return { schema, name, rows, bytes, key: [], columns: [], unsuitable: reason };
+    return { schema, name, rows, bytes, key: [], columns: [], generated: [], unsuitable: reason };
   });
   return [...found, ...others].toSorted((a, b) => (tableLabel(a) < tableLabel(b) ? -1 : 1));
 }
@@ -42,7 +44,11 @@ export interface TableSize {
 function surveyed(table: SourceTable, facts: TableSize | undefined): SurveyedTable {
   const { schema, name, columns, key } = table;
   const { rows = null, bytes = 0 } = facts ?? {};
-  return { schema, name, rows, bytes, key: key.map((i) => columns[i]?.name ?? ''), columns, unsuitable: null };
+  const names = key.map((i) => columns[i]?.name ?? '');
+  const generated = (table.generated ?? []).map((column) => {
+    return { name: column.name, expression: column.generation?.expression ?? '' };
+  });
+  return { schema, name, rows, bytes, key: names, columns, generated, unsuitable: null };
 }
 
 /** Sizes by `schema.table`; of a partitioned table that of its partitions. */

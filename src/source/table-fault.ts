@@ -40,7 +40,9 @@ export function findFault(row: TextRow, table: SourceTable): TableFault | null {
 /** What is wrong with the columns that are copied. */
 export function columnFault(table: SourceTable): TableFault | null {
   if (table.columns.length === 0) return { reason: 'has no columns that can be copied', remedy: null };
-  const taken = table.columns.find(({ name }) => OWN_COLUMNS.has(name) || RESERVED_COLUMNS.has(name));
+  const taken = [...table.columns, ...(table.computed ?? [])].find(
+    ({ name }) => OWN_COLUMNS.has(name) || RESERVED_COLUMNS.has(name),
+  );
   if (taken === undefined) return nestedFault(table);
   const reason = `has a column “${taken.name}”, a name that the copy keeps for itself`;
   const remedy = `ALTER TABLE ${pgTable(table)} RENAME COLUMN ${pgIdent(taken.name)} TO …; or exclude the column by a rule.`;

@@ -13,6 +13,7 @@ import {
   type SourceEncoding,
   type UnfitAction,
 } from '../codec/canonical.ts';
+import { isComputed } from '../codec/computed-sql.ts';
 import { chIdent, pgIdent } from '../model/quote.ts';
 import { isKeyless, onDeleteOf, type SourceColumn, type SourceTable, tableLabel } from '../model/table.ts';
 
@@ -58,8 +59,9 @@ const INTEGER_OIDS = new Set([20, 21, 23, 26]);
 
 /** Plans the comparison of a table. @throws {AppError} `CONFIG_INVALID` for a column that cannot be what its rule says. */
 export function planTable(table: SourceTable, action: UnfitAction, encoding: SourceEncoding): TablePlan {
-  const compared = table.columns.filter((column) => !isTransformed(column));
-  const columns = compared.map((column) => canonicalColumn(column, action));
+  const compared = [...table.columns, ...(table.computed ?? [])].filter((column) => !isTransformed(column));
+  // No policy makes computed values fit: they are what the expression gives.
+  const columns = compared.map((column) => canonicalColumn(column, isComputed(column) ? 'fail' : action));
   const key = table.key.flatMap((i) => columns[compared.indexOf(table.columns[i]!)] ?? []);
   const first = key[0]?.column;
   const byKey = first !== undefined && INTEGER_OIDS.has(first.typeOid) && first.choice === undefined;

@@ -10,9 +10,11 @@ import { checkClickHouse } from '../../destination/preflight.ts';
 import { clockFindings, type Finding } from '../../model/finding.ts';
 import { AppError } from '../../model/errors.ts';
 import type { SourceColumn } from '../../model/table.ts';
-import { readCatalog } from '../../source/catalog.ts';
+import { findComputedFaults } from '../../pipeline/computed-columns.ts';
+import { type Catalog, readCatalog } from '../../source/catalog.ts';
 import { connectPostgres, pgRows } from '../../source/connection.ts';
 import { checkPostgres } from '../../source/preflight.ts';
+import { tableFaults } from '../../source/preflight-tables.ts';
 import { type Context, openContext } from '../context.ts';
 import { renderJson } from '../print.ts';
 
@@ -111,9 +113,21 @@ async function sourceFindings({ config, endpoints }: Context): Promise<Finding[]
     const clock = clockFindings('PostgreSQL server', Number(row?.['ms']), { before, after: Date.now() });
     const catalog = await readCatalog(opened, copiedTables(config));
     const { slot, publication } = config;
-    return [...(await checkPostgres({ client: opened, catalog, slot, publication, columnFault })), ...clock];
+    const found = await checkPostgres({ client: opened, catalog, slot, publication, columnFault });
+    return [...found, ...(await computedFindings(endpoints.clickhouse, catalog)), ...clock];
   } finally {
     await opened.end();
+  }
+}
+
+/** Expressions of the configuration that ClickHouse refuses; one that cannot be asked is told by its own findings. */
+async function computedFindings(url: string, { tables }: Catalog): Promise<Finding[]> {
+  await using clickhouse = new ClickHouse(url);
+  try {
+    return tableFaults(await findComputedFaults(clickhouse, tables));
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return [];
   }
 }
 

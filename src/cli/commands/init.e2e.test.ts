@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { millrace } from '../../../test/support/command.ts';
 import { temporaryClickHouse, temporaryPostgres } from '../../../test/support/databases.ts';
+import { postgresMajor } from '../../../test/support/postgres-version.ts';
 import { loadConfig } from '../../config/load.ts';
 
 const TABLES = `CREATE SCHEMA billing; CREATE TABLE billing.invoice (id int PRIMARY KEY, amount numeric);
   CREATE TABLE users (email text PRIMARY KEY, password_digest text, birth_date date, last_ip inet, tags text[], n int);
   CREATE TABLE "Odd # name" (id int PRIMARY KEY, "true" text, phone text); CREATE UNLOGGED TABLE scratch (id int PRIMARY KEY);
+  CREATE TABLE orders (id int PRIMARY KEY, price numeric(10,2), total numeric(12,2) GENERATED ALWAYS AS (price * 2) ${(await postgresMajor()) < 18 ? 'STORED' : 'VIRTUAL'});
   INSERT INTO users VALUES ('a'), ('b'); ANALYZE users`;
 
 test('GIVEN a source WHEN init proposes THEN the file is valid as it is and with all its suggestions, and is not replaced unasked', async () => {
@@ -19,11 +21,12 @@ test('GIVEN a source WHEN init proposes THEN the file is valid as it is and with
   const file = join(directory, 'millrace.yaml');
   expect(await millrace(['init', file], pg, ch)).toMatchObject({
     exitCode: 0,
-    stdout: expect.stringContaining('4 tables') as string,
+    stdout: expect.stringContaining('5 tables') as string,
   });
   const text = await readFile(file, 'utf8');
   expect(text).toMatch(/^# yaml-language-server: \$schema=.*docs\/millrace\.schema\.json\n/);
   expect(text).toMatch(/public\.users: 2 rows, .*columns that look personal/);
+  expect(text).toContain('total: { computed: "…" } # in SQL of ClickHouse; in PostgreSQL: (price * (2)::numeric)');
   const config = await loadConfig({ flags: {}, env: {}, cwd: directory });
   expect(config.includeTables).toEqual(['billing.*', 'public.*']);
   expect(config.tables).toEqual([{ match: 'public.scratch', exclude: true }]);
@@ -33,6 +36,7 @@ test('GIVEN a source WHEN init proposes THEN the file is valid as it is and with
   const all = await loadConfig({ flags: {}, env: { MILLRACE_MASK_SALT: 'a salt of some length' }, cwd: second });
   expect(all.tables).toEqual(
     expect.arrayContaining([
+      { match: 'public.orders', columns: { total: { computed: '…' } } },
       { match: 'billing.invoice', columns: { amount: { as: 'decimal(38,9)' } } },
       {
         match: 'public.users',
