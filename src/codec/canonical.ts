@@ -8,7 +8,7 @@ import { chIdent, chLiteral, pgIdent } from '../model/quote.ts';
 import type { SourceColumn } from '../model/table.ts';
 import { codecFor } from './codecs.ts';
 import { computedSql, isComputed } from './computed-sql.ts';
-import { elementCodecOf, typeCodecOf } from './column-type.ts';
+import { elementCodecOf, sourceTypeOf, typeCodecOf } from './column-type.ts';
 import type { UnfitPolicy } from './column.ts';
 import { maskedSql } from './mask-sql.ts';
 import { arrayForm, type TypeForm } from './type-form.ts';
@@ -54,18 +54,45 @@ export function canonicalColumn(column: SourceColumn, action: UnfitAction): Cano
   const name = pgIdent(column.name);
   const outside = form.outside ?? outsideOf(form.range);
   const compared = outside === null ? name : at(stored(form, policy), name);
+  const zero = policy === 'clamp' ? zeroOf(column) : null;
   const shown = at(form.sourceShown ?? 'c::text', name);
   const copyName = isComputed(column) ? computedSql(column) : chIdent(column.name);
   return {
     column,
     source: {
-      compared: at(form.source, compared),
+      compared: zero === null ? at(form.source, compared) : zero(form.source, compared),
       shown: outside === null ? shown : `CASE WHEN ${at(outside, name)} THEN ${name}::text ELSE ${shown} END`,
     },
     copy: { compared: at(form.copy, copyName), shown: at(form.copyShown ?? form.copy, copyName) },
-    replaced: outside === null || policy === 'fail' ? null : at(outside, name),
+    replaced: replacedOf(name, { outside: policy === 'fail' ? null : outside, isNull: zero !== null }),
     isText: form.isText === true,
   };
+}
+
+/** True, in PostgreSQL, for what is replaced: values outside, and NULL where the copy has zero for it. */
+function replacedOf(name: string, { outside, isNull }: { outside: string | null; isNull: boolean }): string | null {
+  const conditions = [...(outside === null ? [] : [`(${at(outside, name)})`]), ...(isNull ? [`${name} IS NULL`] : [])];
+  return conditions.length === 0 ? null : conditions.join(' OR ');
+}
+
+/** What stands for NULL in a column that is not to be Nullable, as PostgreSQL reads it; by the copy's type. */
+const ZEROS: readonly (readonly [type: RegExp, text: string])[] = [
+  [/^Bool$/, 'false'],
+  [/^U?Int|^Float/, '0'],
+  [/^Date32$/, '1970-01-01'],
+  [/^DateTime64/, '1970-01-01 00:00:00+00'],
+  [/^UUID$/, '00000000-0000-0000-0000-000000000000'],
+];
+
+/** How a form is made of a column whose NULLs are zeros in the copy; null: its NULLs are NULL, or it has none. */
+function zeroOf(column: SourceColumn): ((form: string, value: string) => string) | null {
+  const { type, isNeverNull } = typeCodecOf(column);
+  if (!column.nullable || column.choice?.nullable !== false || isNeverNull === true) return null;
+  const scale = /^Decimal\(\d+, (\d+)\)$/.exec(type)?.[1];
+  const zero = scale === undefined ? ZEROS.find(([of]) => of.test(type))?.[1] : `0.${'0'.repeat(Number(scale))}`;
+  // Text of any type: that of the type itself may not be empty.
+  if (zero === undefined) return (form, value) => `coalesce(${at(form, value)}, '')`;
+  return (form, value) => at(form, `coalesce(${value}, '${zero}'::${sourceTypeOf(column).name})`);
 }
 
 /** What the mask leaves, on both sides: the value itself is never shown. */

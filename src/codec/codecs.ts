@@ -51,7 +51,7 @@ function maskedCodec(column: SourceColumn, mask: Mask): Codec {
     return { ...codec, binary, binaryWidth: null, open };
   }
   const isPadded = oid === BPCHAR_OID;
-  const { nullable } = column;
+  const nullable = column.choice?.nullable ?? column.nullable;
   return {
     clickhouseType: nullable ? 'Nullable(String)' : 'String',
     nullable,
@@ -69,7 +69,8 @@ function maskedCodec(column: SourceColumn, mask: Mask): Codec {
 
 function plainCodec(column: SourceColumn): Codec {
   const codec = typeCodecOf(column);
-  const nullable = column.nullable && codec.isNeverNull !== true;
+  const nullable = (column.choice?.nullable ?? column.nullable) && codec.isNeverNull !== true;
+  const isNullUnfit = column.nullable && !nullable;
   const unfit = column.choice?.unfit ?? null;
   return {
     clickhouseType: storedType(codec, nullable),
@@ -85,7 +86,7 @@ function plainCodec(column: SourceColumn): Codec {
           `column ${column.name} cannot be NULL: values that do not fit cannot become NULL`,
         );
       }
-      return codec.open({ type: codec.type, nullable, label: `column ${column.name}`, policy });
+      return codec.open({ type: codec.type, nullable, isNullUnfit, label: `column ${column.name}`, policy });
     },
   };
 }

@@ -17,6 +17,8 @@ export interface ColumnOptions {
   readonly label: string;
   /** What to do with values that do not fit. */
   readonly policy: UnfitPolicy;
+  /** NULL is a value that does not fit: the configuration wants none where the source allows it. */
+  readonly isNullUnfit?: boolean;
 }
 
 /** The policy that replaces nothing. */
@@ -64,6 +66,8 @@ export abstract class ColumnBase implements ColumnBuffer {
   }
 
   appendNull(): void {
+    if (this.nulls === null && this.options.isNullUnfit === true)
+      return this.unfit('NULL', 'NULL in a column that is not to be Nullable', () => this.appendZero());
     if (this.nulls === null) {
       const message = `${this.options.label}: NULL in a column that cannot hold it`;
       throw new AppError('VALUE_UNFIT', message, { details: { isUnexpectedNull: true } });

@@ -85,7 +85,7 @@ ${documentedTypes().map(line).join('\n')}
 | arrays of any type | \`String\` | text | – | \`array\`: see below |
 
 * **Everything else**: ${AS_TEXT_ONLY}. It is the text of the type's output function in a session with \`DateStyle = ISO\`, \`IntervalStyle = postgres\`, \`TimeZone = UTC\`, \`bytea_output = hex\`, \`lc_monetary = C\`, \`extra_float_digits = 3\`, the same in the load, in the stream and in \`millrace verify\`.
-* **NULL**: a column is \`Nullable(…)\` where the source allows NULL, and only there. Key columns never are.
+* **NULL**: a column is \`Nullable(…)\` where the source allows NULL, and only there, unless \`nullable\` says otherwise: \`nullable: true\` for one that is NOT NULL, \`nullable: false\` for one that may be NULL. NULL does not fit into the latter; under \`clamp\` it becomes what ClickHouse has for nothing (0, false, 1970-01-01, the empty text), counted. Key columns never are \`Nullable\`.
 * **Domains** are what they stand for, with its modifier, also as elements of arrays.
 * **numeric** without precision has no \`Decimal\` that holds all of it: it stays text, with every digit and zero. \`as: decimal(38,10)\` makes it a number; values with more digits do not fit then.
 * **money** counts hundredths. In a database whose \`lc_monetary\` has other than two digits behind the point (\`ja_JP\`), it is a hundredth of what people see.

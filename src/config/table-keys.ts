@@ -63,6 +63,11 @@ export const COLUMN_KEYS = {
     values: '`fail`, `null`, `clamp`, `text`',
     schema: z.union([z.enum(['fail', 'null', 'clamp', 'text']), z.null()], 'expected one of fail, null, clamp, text'),
   },
+  nullable: {
+    text: 'Whether the column is `Nullable` in the copy; else where the source allows NULL. `true` for one that is NOT NULL there: it may be altered without the copy changing. `false` for one that may be NULL there: NULL then is a value that does not fit, and under `clamp` becomes zero, 1970-01-01 or the empty text.',
+    values: '`true`, `false`',
+    schema: YES_OR_NO,
+  },
   codec: {
     text: 'Compression of the column in ClickHouse.',
     values: 'for example `ZSTD(3)`',

@@ -84,6 +84,7 @@ function columnRule(matching: readonly { given: GivenColumn }[], salt: string | 
     isPlain: said.mask === 'none' && said.transform === undefined,
     as: said.as ?? null,
     unfit: said.unfit === null ? 'null' : (said.unfit ?? null),
+    nullable: said.nullable ?? null,
     codec: said.codec ?? null,
     computed: said.computed ?? null,
   };

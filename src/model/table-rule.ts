@@ -31,6 +31,8 @@ export interface ColumnRule {
   readonly as: string | null;
   /** What becomes of values that do not fit; null: as `unfitPolicy` says. */
   readonly unfit: 'fail' | 'null' | 'clamp' | 'text' | null;
+  /** Whether the copy's column is Nullable; null: where the source allows NULL. */
+  readonly nullable: boolean | null;
   /** Compression in ClickHouse; null: the usual one. */
   readonly codec: string | null;
   /** What a generated column that is not published is computed by, in SQL of ClickHouse; null: it is left out. */
@@ -72,6 +74,7 @@ export const NO_COLUMN_RULE: ColumnRule = {
   isPlain: false,
   as: null,
   unfit: null,
+  nullable: null,
   codec: null,
   computed: null,
 };

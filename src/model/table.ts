@@ -24,6 +24,8 @@ export interface ColumnChoice {
   readonly as?: string;
   /** What becomes of values that do not fit; `text` makes the whole column the text of its values. Default: `unfitPolicy`. */
   readonly unfit?: 'fail' | 'null' | 'clamp' | 'text';
+  /** Whether the copy's column is Nullable, whatever the source allows. NULL does not fit into one that is not. */
+  readonly nullable?: boolean;
   /** How its values are made unreadable. */
   readonly mask?: Mask;
   /** Compression in the mirror instead of the usual one. */

@@ -63,11 +63,12 @@ function wrong(reason: string): RuleFault {
   return { reason, remedy: 'Correct the rule of the table in the configuration.' };
 }
 
-function withChoice(column: SourceColumn, { as, unfit, mask, codec }: ColumnRule): SourceColumn {
+function withChoice(column: SourceColumn, { as, unfit, mask, nullable, codec }: ColumnRule): SourceColumn {
   const choice: ColumnChoice = {
     ...(as === null ? {} : { as }),
     ...(unfit === null ? {} : { unfit }),
     ...(mask === null ? {} : { mask }),
+    ...(nullable === null ? {} : { nullable }),
     ...(codec === null ? {} : { compression: codec }),
   };
   return Object.keys(choice).length === 0 ? column : { ...column, choice };
@@ -124,6 +125,13 @@ function columnFault(
   if (rule.onDelete !== 'mirror' && key.length === 0)
     return wrong('has no key: what is deleted in the source cannot be kept in the copy');
   if (rule.orderBy.length > 0 && key.length === 0) return wrong('has no key: a sorting key cannot be chosen');
+  for (const { name } of table.columns) {
+    const { mask, nullable, as } = rule.columnRule(name);
+    if (nullable === false && mask !== null) return wrong(`has a mask or transform on “${name}”, which may give NULL`);
+    if (nullable === true && as === 'array') return wrong(`has the Array “${name}”, which cannot be Nullable`);
+    if (nullable === true && order.includes(name))
+      return wrong(`has the column “${name}” in its key, which cannot be Nullable`);
+  }
   for (const name of order) {
     const column = table.columns.find((candidate) => candidate.name === name);
     const { exclude, mask, as } = rule.columnRule(name);
