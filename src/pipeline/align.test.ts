@@ -10,6 +10,8 @@ const [INT, BIGINT, TEXT, VARCHAR] = [23, 20, 25, 1043];
 interface Moment {
   readonly columns: readonly ShapeColumn[];
   readonly file: number;
+  /** Generated columns that can be published are. */
+  readonly isPublished: boolean;
 }
 
 type Change =
@@ -18,6 +20,7 @@ type Change =
   | { kind: 'ungenerate'; at: number }
   | { kind: 'rename'; at: number; name: string }
   | { kind: 'retype'; at: number; typeOid: number }
+  | { kind: 'publish' }
   | { kind: 'rewrite' };
 
 const name = fc.constantFrom('a', 'b', 'c', 'd');
@@ -29,6 +32,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('ungenerate' as const), at }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('rename' as const), at, name }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('retype' as const), at, typeOid }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'publish' as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'rewrite' as const }) },
 );
 
@@ -37,34 +41,43 @@ function column(attnum: number, given: Partial<ShapeColumn>): ShapeColumn {
 }
 
 /** What a change makes of the table; the same when PostgreSQL would refuse it. */
-function next({ columns, file }: Moment, wanted: Change, xid: number): Moment {
+function next(moment: Moment, wanted: Change, xid: number): Moment {
+  const { columns, file } = moment;
+  const { isPublished } = moment;
   const xmin = String(xid);
-  if (wanted.kind === 'rewrite') return { columns, file: xid };
+  if (wanted.kind === 'rewrite') return { columns, file: xid, isPublished };
+  if (wanted.kind === 'publish') return { columns, file, isPublished: !isPublished };
   const isTaken = 'name' in wanted && columns.some((c) => c.kind !== 'dropped' && c.name === wanted.name);
-  if (isTaken) return { columns, file };
+  if (isTaken) return moment;
   if (wanted.kind === 'add') {
     const { name: added, typeOid: type } = wanted;
-    return { columns: [...columns, column(columns.length + 1, { name: added, typeOid: type, xmin })], file };
+    return {
+      columns: [...columns, column(columns.length + 1, { name: added, typeOid: type, xmin })],
+      file,
+      isPublished,
+    };
   }
   const found = columns[1 + (wanted.at % Math.max(1, columns.length - 1))];
-  if (found === undefined || found.kind === 'dropped') return { columns, file };
+  if (found === undefined || found.kind === 'dropped') return moment;
   const put = (given: Partial<ShapeColumn>): readonly ShapeColumn[] =>
     columns.map((c) => (c === found ? { ...c, ...given, xmin } : c));
-  if (wanted.kind === 'drop') return { columns: put({ kind: 'dropped', name: '', typeOid: 0 }), file };
-  if (wanted.kind === 'ungenerate') return { columns: put({ kind: 'there' }), file };
-  if (wanted.kind === 'rename') return { columns: put({ name: wanted.name }), file };
-  if (wanted.kind !== 'retype') return { columns, file };
+  if (wanted.kind === 'drop') return { columns: put({ kind: 'dropped', name: '', typeOid: 0 }), file, isPublished };
+  if (wanted.kind === 'ungenerate') return { columns: put({ kind: 'there' }), file, isPublished };
+  if (wanted.kind === 'rename') return { columns: put({ name: wanted.name }), file, isPublished };
+  if (wanted.kind !== 'retype') return moment;
   const isStoredAlike = found.typeOid > BIGINT + 3 && wanted.typeOid > BIGINT + 3;
-  return { columns: put({ typeOid: wanted.typeOid }), file: isStoredAlike ? file : xid };
+  return { columns: put({ typeOid: wanted.typeOid }), file: isStoredAlike ? file : xid, isPublished };
 }
 
 const first: Moment = {
   file: 1,
+  isPublished: false,
   columns: [
     column(1, { name: 'id' }),
     column(2, { name: 'a' }),
     column(3, { name: 'b', typeOid: TEXT }),
     column(4, { name: 'c', kind: 'generated' }),
+    column(5, { name: 'e', kind: 'publishable' }),
   ],
 };
 
@@ -78,8 +91,12 @@ function look({ columns, file }: Moment): TableShape {
   return { lsn: 0n, snapshot: '1:1:', files: { 7: String(file) }, columns };
 }
 
-function relationOf({ columns }: Moment): { relation: RelationMessage; attnums: number[] } {
-  const there = columns.filter(({ kind }) => kind === 'there');
+function isIn({ isPublished }: Moment): (column: ShapeColumn) => boolean {
+  return ({ kind }) => kind === 'there' || (isPublished && kind === 'publishable');
+}
+
+function relationOf(at: Moment): { relation: RelationMessage; attnums: number[] } {
+  const there = at.columns.filter(isIn(at));
   const relation: RelationMessage = {
     oid: 7,
     schema: 'public',
@@ -90,8 +107,8 @@ function relationOf({ columns }: Moment): { relation: RelationMessage; attnums: 
   return { relation, attnums: there.map(({ attnum }) => attnum) };
 }
 
-const copiedOf = ({ columns }: Moment): { attnum: number; typeOid: number }[] =>
-  columns.filter(({ kind }) => kind === 'there').map(({ attnum, typeOid: oid }) => ({ attnum, typeOid: oid }));
+const copiedOf = (at: Moment): { attnum: number; typeOid: number }[] =>
+  at.columns.filter(isIn(at)).map(({ attnum, typeOid: oid }) => ({ attnum, typeOid: oid }));
 
 const NONE: ReadonlySet<number> = new Set();
 const moment = (moments: readonly Moment[], i: number): Moment => moments[i] ?? first;
