@@ -134,17 +134,11 @@ export async function prepareOn(
   const behind = await atEndOfLog(client, side);
   const decision = unlessRefused(await decideOn(copy, found, { side: behind, journal, known, withVersions }));
   const { publication, log } = options;
-  const facts = {
-    ...known,
-    requests: before.requests,
-    catalog,
-    adSchema,
-    publication,
-    lsn: behind.source.reachableLsn,
-  };
+  const { reachableLsn } = behind.source;
+  const facts = { ...known, requests: before.requests, catalog, adSchema, publication, lsn: reachableLsn };
   const inLine = await lineUp(client, copy, facts, log);
   const followed = followedIn(tables, inLine);
-  const opened = await publishGenerated(client, copy, { followed, states: inLine, lsn: facts.lsn, options });
+  const opened = await publishGenerated(client, copy, { followed, states: inLine, lsn: reachableLsn, options });
   const { lsn } = opened;
   const linedUp = { ...known, states: opened.states };
   const ruled = await bringRulesIntoLine(client, copy, { followed, adSchema, states: linedUp.states, options });
