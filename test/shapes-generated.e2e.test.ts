@@ -2,14 +2,12 @@
 import { describe, expect, test } from 'vitest';
 import { connectPostgres, pgRows } from '../src/source/connection.ts';
 import { verify } from '../src/verify/verify.ts';
-import { changeUntilDead } from './support/crash.ts';
 import { temporaryClickHouse, temporaryPostgres } from './support/databases.ts';
 import { millrace } from './support/command.ts';
 import { foreignRole } from './support/foreign-role.ts';
 import { startPipeline } from './support/pipeline.ts';
 import { postgresMajor } from './support/postgres-version.ts';
-import { PipelineProcess } from './support/process.ts';
-import { copiedColumns, followShapes, inPublic, pairDifferences } from './support/shape-copy.ts';
+import { copiedColumns, followShapes, inPublic, pairDifferences, expectEqualAfterDeath } from './support/shape-copy.ts';
 import { tableState } from './support/tables.ts';
 import { verifyOptions } from './support/verification.ts';
 import { waitFor } from './support/wait.ts';
@@ -66,18 +64,7 @@ describe.skipIf((await postgresMajor()) < 18)('stored generated columns', () => 
 
   test.each(['partly-landed:2', 'stored:2', 'chunk-landed:2'])(
     'GIVEN such tables WHEN the process dies at %s THEN the next one goes on exactly',
-    async (death) => {
-      await using pg = await temporaryPostgres();
-      await using ch = await temporaryClickHouse();
-      await pg.client.query(TABLES);
-      await using pipeline = new PipelineProcess(pg, ch, { MILLRACE_BATCH_MAX_BYTES: '65536' });
-      pipeline.start(death);
-      await changeUntilDead(pg, pipeline, CHANGES);
-      expect(pipeline.isRunning).toBe(false);
-      await pg.client.query(CHANGES);
-      await pipeline.caughtUp({ plain: true });
-      for (const pair of ALL) expect(await pairDifferences(pg, ch, pair)).toEqual([]);
-    },
+    async (death) => await expectEqualAfterDeath(death, { tables: TABLES, changes: CHANGES, pairs: ALL }),
     120_000,
   );
 

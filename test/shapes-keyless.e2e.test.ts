@@ -2,11 +2,9 @@
 import { expect, test } from 'vitest';
 import { openProxy } from '../src/chaos/proxy.ts';
 import { openSession } from './schemas/traffic.ts';
-import { changeUntilDead } from './support/crash.ts';
 import { temporaryClickHouse, temporaryPostgres } from './support/databases.ts';
 import { applied, startPipeline } from './support/pipeline.ts';
-import { PipelineProcess } from './support/process.ts';
-import { followShapes, inPublic, pairDifferences } from './support/shape-copy.ts';
+import { followShapes, inPublic, pairDifferences, expectEqualAfterDeath } from './support/shape-copy.ts';
 import { tableState } from './support/tables.ts';
 import { waitFor } from './support/wait.ts';
 
@@ -93,18 +91,7 @@ const CHANGES = `BEGIN; INSERT INTO tally SELECT i % 7, 'c', repeat('x', 300) FR
 
 test.each(['partly-landed:2', 'truncated:1', 'stored:2', 'chunk-landed:2', 'catching-up-stored:2'])(
   'GIVEN tables without a key WHEN the process dies at %s THEN nothing counts twice or is lost',
-  async (death) => {
-    await using pg = await temporaryPostgres();
-    await using ch = await temporaryClickHouse();
-    await pg.client.query(TABLES);
-    await using pipeline = new PipelineProcess(pg, ch, { MILLRACE_BATCH_MAX_BYTES: '65536' });
-    pipeline.start(death);
-    await changeUntilDead(pg, pipeline, CHANGES);
-    expect(pipeline.isRunning).toBe(false);
-    await pg.client.query(CHANGES);
-    await pipeline.caughtUp({ plain: true });
-    for (const pair of ALL) expect(await pairDifferences(pg, ch, pair)).toEqual([]);
-  },
+  async (death) => await expectEqualAfterDeath(death, { tables: TABLES, changes: CHANGES, pairs: ALL }),
   120_000,
 );
 

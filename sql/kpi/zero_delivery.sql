@@ -40,17 +40,7 @@ FROM (
         ifNull(f.impressions, 0) AS impressions, ifNull(f.clicks, 0) AS clicks, ifNull(f.spend, 0) AS spend, ifNull(f.spend_before, 0) AS spend_before,
         ifNull(f.spend_today, 0) AS spend_today, ifNull(f.flight_spend, 0) AS flight_spend, ifNull(f.overspend_daily, 0) AS overspend_daily,
         ifNull(f.pace_sum, 0) AS pace_sum, ifNull(f.pace_squares, 0) AS pace_squares
-    FROM (SELECT toNullable(d.id) AS campaign_id, toNullable(d.name) AS campaign, toNullable(d.bid) AS bid, toNullable(d.budget) AS budget,
-    d.start_date AS start_date, d.end_date AS end_date, d.advertiser_id AS advertiser_id, toNullable(d.deleted)::Nullable(Bool) AS deleted,
-    coalesce(nullIf(own.pricing_model, ''), nullIf(of_advertiser.pricing_model, '')) AS pricing_rule,
-    coalesce(nullIf(own.budget_kind, ''), nullIf(of_advertiser.budget_kind, '')) AS budget_rule
-FROM
-(
-    SELECT id, name, bid, budget, start_date, end_date, advertiser_id, false AS deleted FROM ${database}.campaign FINAL WHERE _deleted = 0
-) AS d
-LEFT JOIN (SELECT id, pricing_model, budget_kind FROM ${database}.pricing_rules FINAL WHERE scope = 'campaign') AS own ON d.id = own.id
-LEFT JOIN (SELECT toNullable(id) AS id, pricing_model, budget_kind FROM ${database}.pricing_rules FINAL WHERE scope = 'advertiser') AS of_advertiser
-    ON d.advertiser_id = of_advertiser.id) AS c
+    FROM ${database}.live_campaign_directory AS c
     LEFT JOIN
     (
         SELECT campaign_id, sum(i) AS impressions, sum(k) AS clicks, sum(s) AS spend,
@@ -69,17 +59,7 @@ LEFT JOIN (SELECT toNullable(id) AS id, pricing_model, budget_kind FROM ${databa
         UNION ALL
         SELECT campaign_id, toDate32(toTimeZone(hour, {timezone:String})) AS day, sum(impressions) AS i, sum(clicks) AS k, sum(spend_cpc) AS cpc, sum(spend_cpm) AS cpm
             FROM ${database}.campaign_hourly WHERE NOT ({timezone:String} = 'UTC') AND (isNull(hour) OR ifNull(throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0, true)) GROUP BY campaign_id, day) AS d
-        INNER JOIN (SELECT toNullable(d.id) AS campaign_id, toNullable(d.name) AS campaign, toNullable(d.bid) AS bid, toNullable(d.budget) AS budget,
-    d.start_date AS start_date, d.end_date AS end_date, d.advertiser_id AS advertiser_id, toNullable(d.deleted)::Nullable(Bool) AS deleted,
-    coalesce(nullIf(own.pricing_model, ''), nullIf(of_advertiser.pricing_model, '')) AS pricing_rule,
-    coalesce(nullIf(own.budget_kind, ''), nullIf(of_advertiser.budget_kind, '')) AS budget_rule
-FROM
-(
-    SELECT id, name, bid, budget, start_date, end_date, advertiser_id, false AS deleted FROM ${database}.campaign FINAL WHERE _deleted = 0
-) AS d
-LEFT JOIN (SELECT id, pricing_model, budget_kind FROM ${database}.pricing_rules FINAL WHERE scope = 'campaign') AS own ON d.id = own.id
-LEFT JOIN (SELECT toNullable(id) AS id, pricing_model, budget_kind FROM ${database}.pricing_rules FINAL WHERE scope = 'advertiser') AS of_advertiser
-    ON d.advertiser_id = of_advertiser.id) AS c ON d.campaign_id = c.campaign_id
+        INNER JOIN ${database}.live_campaign_directory AS c ON d.campaign_id = c.campaign_id
         )
         GROUP BY campaign_id
     ) AS f ON c.campaign_id = f.campaign_id

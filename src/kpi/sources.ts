@@ -3,7 +3,7 @@
  *
  *   ${facts}       campaign_id, hour, impressions, clicks, spend_cpc, spend_cpm: additive, never one row per bucket
  *   ${campaigns}   one row per campaign, also deleted ones: campaign_directory
- *   ${live_priced_campaigns} the same of those that exist
+ *   ${live_priced_campaigns} the same of those that exist: live_campaign_directory
  *   ${pricing}, ${budget_kind} what the bid and the budget of campaign c mean: its rule, or else the parameter
  *   ${advertisers} one row per advertiser: advertiser_directory
  *   ${versions}    every version of every campaign: campaign_versions
@@ -15,7 +15,6 @@
  * Sums that are read where these would be too many rows: short-cuts.ts.
  */
 import { chLiteral } from '../model/quote.ts';
-import { campaignDirectory } from './directory.ts';
 import { utcHour } from './fragments.ts';
 
 /** SQL for each of the names; `${database}` and `${internal}` may stand in it. */
@@ -44,7 +43,7 @@ const LOCAL_HOUR = 'toTimeZone(hour, {timezone:String})';
 export const PRESENT: Sources = {
   facts: '${database}.campaign_hourly',
   campaigns: '${database}.campaign_directory',
-  live_priced_campaigns: `(${campaignDirectory('SELECT id, name, bid, budget, start_date, end_date, advertiser_id, false AS deleted FROM ${database}.campaign FINAL WHERE _deleted = 0')})`,
+  live_priced_campaigns: '${database}.live_campaign_directory',
   pricing: 'coalesce(c.pricing_rule, {pricing_model:String})',
   budget_kind: 'coalesce(c.budget_rule, {budget_kind:String})',
   advertisers: '${database}.advertiser_directory',

@@ -3,6 +3,7 @@ import { expect } from 'vitest';
 import { chIdent, pgIdent, pgTable } from '../../src/model/quote.ts';
 import type { PipelineOptions } from '../../src/pipeline/options.ts';
 import { pgRows } from '../../src/source/connection.ts';
+import { changeUntilDead } from './crash.ts';
 import {
   type TemporaryClickHouse,
   temporaryClickHouse,
@@ -10,6 +11,7 @@ import {
   temporaryPostgres,
 } from './databases.ts';
 import { type RunningPipeline, startPipeline } from './pipeline.ts';
+import { PipelineProcess } from './process.ts';
 
 /** A source table and the name of its mirror. */
 export interface TablePair {
@@ -119,4 +121,26 @@ export async function followShapes(
     await dispose();
     throw error;
   }
+}
+
+/**
+ * A pipeline, a process of its own, dies at a step while statements change tables, and the next one goes on: source and copy are equal.
+ *
+ * @param death The step, as `stored:2`.
+ * @param changes Statements; may be repeated.
+ */
+export async function expectEqualAfterDeath(
+  death: string,
+  { tables, changes, pairs }: { tables: string; changes: string; pairs: readonly TablePair[] },
+): Promise<void> {
+  await using pg = await temporaryPostgres();
+  await using ch = await temporaryClickHouse();
+  await pg.client.query(tables);
+  await using pipeline = new PipelineProcess(pg, ch, { MILLRACE_BATCH_MAX_BYTES: '65536' });
+  pipeline.start(death);
+  await changeUntilDead(pg, pipeline, changes);
+  expect(pipeline.isRunning).toBe(false);
+  await pg.client.query(changes);
+  await pipeline.caughtUp({ plain: true });
+  for (const pair of pairs) expect(await pairDifferences(pg, ch, pair)).toEqual([]);
 }
