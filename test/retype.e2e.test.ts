@@ -67,7 +67,7 @@ test.each([
       const reasons = stopped.map(({ table, phase, reason }) => `${table} is ${phase}: ${reason}`);
       return [...reasons, ...(await copyDifferences(pg.client, ch, tables))];
     };
-    await expect.poll(equal, { timeout: 100_000, interval: 500 }).toEqual([]);
+    await expect.poll(equal, { timeout: 250_000, interval: 500 }).toEqual([]);
     // Values on their way, in the words of the old type, may make more tables be read again.
     if (before) return;
     const now = await tableStates(pg, ch);
@@ -76,5 +76,5 @@ test.each([
       RETYPES.filter(is).map(({ from, to }) => `${from} → ${to}`);
     expect(told((__, i) => isAnew(i))).toEqual(told(({ anew }) => anew));
   },
-  150_000,
+  300_000,
 );

@@ -11,7 +11,7 @@ import { describe, expect, test } from 'vitest';
 import { temporaryPostgres, type TemporaryPostgres } from '../../test/support/databases.ts';
 import { postgresMajor } from '../../test/support/postgres-version.ts';
 import { recordingSink } from '../../test/support/recording-sink.ts';
-import { waitFor } from '../../test/support/wait.ts';
+import { PATIENCE, waitFor } from '../../test/support/wait.ts';
 import { packageRoot } from '../model/package-root.ts';
 import { connectPostgres, pgRows } from './connection.ts';
 import { createSlot, currentLsn, inspectSlot } from './slot.ts';
@@ -359,13 +359,13 @@ describe('a replay', () => {
   test('GIVEN it is paused longer than wal_sender_timeout THEN it goes on where it was, and nothing overtakes it', async () => {
     await using database = await temporaryPostgres();
     await tables(database.client);
-    await database.client.query(`ALTER DATABASE ${database.database} SET wal_sender_timeout = '1s'`);
+    await database.client.query(`ALTER DATABASE ${database.database} SET wal_sender_timeout = '${PATIENCE}s'`);
     await using source = await sourceOf(database, SMALL);
     const { sink, stream } = await pausedReplay(database, source);
     const already = sink.events.length;
     expect(already).toBeLessThan(15_000);
     const pausedAt = performance.now();
-    await waitFor(() => performance.now() - pausedAt > 2_500, { what: 'the time-out of the server' });
+    await waitFor(() => performance.now() - pausedAt > 2_500 * PATIENCE, { what: 'the time-out of the server' });
     expect(sink.events).toHaveLength(already);
     stream.resume();
     await waitFor(() => sink.events.filter((event) => event.startsWith('commit')).length === 2, {

@@ -113,6 +113,10 @@ const TEXT: readonly HardType[] = [
   { name: 't_by_hand', type: 'geo', setup: `CREATE TYPE geo; CREATE FUNCTION geo_in(cstring) RETURNS geo IMMUTABLE STRICT LANGUAGE internal AS 'byteain'; CREATE FUNCTION geo_out(geo) RETURNS cstring IMMUTABLE STRICT LANGUAGE internal AS 'byteaout';
     CREATE FUNCTION geo_send(geo) RETURNS bytea IMMUTABLE STRICT LANGUAGE internal AS 'byteasend'; CREATE TYPE geo (INPUT = geo_in, OUTPUT = geo_out, SEND = geo_send, INTERNALLENGTH = VARIABLE, STORAGE = extended)`, values: ['\\x0101000000', '\\x'], noKey: true },
   { name: 't_hstore', type: 'hstore', extension: 'hstore', values: ['', '"a"=>NULL, "b c"=>"d\\"e"'] },
+  { name: 't_geometry', type: 'geometry', extension: 'postgis', values: ['POINT(1 2)', 'POINT EMPTY', 'SRID=4326;POINT ZM (0.1 -1e300 3 4)', 'GEOMETRYCOLLECTION(POLYGON((0 0,1 0,1 1,0 0)),LINESTRING(0 0,1e-300 1))', `LINESTRING(${Array.from({ length: 20_000 }, (_, i) => `${i} ${i / 7}`).join(',')})`], noKey: true },
+  { name: 't_geography', type: 'geography(Point, 4326)', extension: 'postgis', values: ['POINT(13.4 52.5)', 'POINT(-180 -90)'], noKey: true },
+  { name: 't_box3d', type: 'box3d', extension: 'postgis', values: ['BOX3D(0 0 0,1.5 1 1)'], noKey: true },
+  { name: 't_geometries', type: 'geometry[]', extension: 'postgis', values: ['{0101000000000000000000F03F0000000000000040:NULL}'], noKey: true },
   { name: 't_ltree', type: 'ltree', extension: 'ltree', values: ['', 'Top.Science.Astronomy'] },
 ]; // prettier-ignore
 
@@ -128,7 +132,7 @@ export async function hardTypesOf(client: pg.Client, types: readonly HardType[])
   const names = new Set(available.map((row) => row['name']));
   const usable = types.filter(({ extension }) => extension === undefined || names.has(extension));
   for (const { extension, setup } of usable) {
-    if (extension !== undefined) await client.query(`CREATE EXTENSION ${extension}`);
+    if (extension !== undefined) await client.query(`CREATE EXTENSION IF NOT EXISTS ${extension}`);
     if (setup !== undefined) await client.query(setup);
   }
   return usable;

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** `TEST_PATIENCE`: by what limits of time are multiplied where machines are busy; those that a test gives itself are not. */
-const PATIENCE = Number(process.env['TEST_PATIENCE'] ?? 1);
+export const PATIENCE = Number(process.env['TEST_PATIENCE'] ?? 1);
 
 /** What is waited for. */
 export interface WaitOptions {
