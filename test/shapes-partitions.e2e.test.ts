@@ -4,7 +4,7 @@ import { openProxy } from '../src/chaos/proxy.ts';
 import { temporaryClickHouse, temporaryPostgres } from './support/databases.ts';
 import { startPipeline } from './support/pipeline.ts';
 import { followShapes, inPublic, pairDifferences, type ShapeCopy } from './support/shape-copy.ts';
-import { chunksOf, tableState } from './support/tables.ts';
+import { chunksOf, tableState, tableStates } from './support/tables.ts';
 import { waitFor } from './support/wait.ts';
 
 /** Ranges of days, one of them cut by region; one partition has its columns in another order and lacks one that was dropped. */
@@ -124,3 +124,31 @@ test('GIVEN a partitioned table WHEN it and a partition get other names while it
   expect(await pairDifferences(pg, ch, inPublic('happenings'))).toEqual([]);
   await pipeline.stop();
 });
+
+test('GIVEN a table that is copied by itself WHEN it is attached to a partitioned one, and detached again THEN its rows are where the source has them', async () => {
+  await using copy = await followShapes(
+    `CREATE TABLE loner (id int PRIMARY KEY, v text); INSERT INTO loner SELECT i, 'l' FROM generate_series(1000, 1020) i;
+     CREATE TABLE parted (id int PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (1000);
+     INSERT INTO parted SELECT i, 'p' FROM generate_series(1, 20) i`,
+    [inPublic('parted')],
+    { catalogPollMs: 200 },
+  );
+  const settled = async (sql: string, phase: string): Promise<void> => {
+    await copy.pg.client.query(sql);
+    const isThere = async (): Promise<boolean> =>
+      (await tableStates(copy.pg, copy.ch)).get('public.loner')?.phase === phase;
+    await waitFor(isThere, { what: `public.loner to be ${phase}` });
+    await copy.pipeline.caughtUp();
+  };
+  await settled(
+    "ALTER TABLE parted ATTACH PARTITION loner FOR VALUES FROM (1000) TO (2000); INSERT INTO parted VALUES (1500, 'n')",
+    'excluded',
+  );
+  expect((await tableStates(copy.pg, copy.ch)).get('public.loner')?.reason).toBe(
+    'it is a partition of public.parted by now: its rows are copied with those',
+  );
+  await copy.expectEqual('attached');
+  await settled("ALTER TABLE parted DETACH PARTITION loner; INSERT INTO loner VALUES (1, 'x')", 'live');
+  await copy.expectEqual('detached');
+  expect(await pairDifferences(copy.pg, copy.ch, inPublic('loner'))).toEqual([]);
+}, 300_000);

@@ -13,7 +13,7 @@ import { NO_LSN } from '../model/lsn.ts';
 import { hasHistory, isAdName, roleOf } from '../model/roles.ts';
 import { type SourceTable, tableLabel } from '../model/table.ts';
 import type { Catalog, UnsuitableTable } from '../source/catalog.ts';
-import { findRelations, publicationMarks } from '../source/relations.ts';
+import { findRelations, findRoots, publicationMarks } from '../source/relations.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Copy } from './copy.ts';
 import { failPoint } from './fail-points.ts';
@@ -37,6 +37,7 @@ export async function lineUp(
   const next = await nextStates(copy, identified, {
     ...facts,
     marks: await publicationMarks(client, facts.publication),
+    roots: await findRoots(client, wanted.oids),
   });
   const served =
     facts.requests.length === 0
@@ -73,7 +74,10 @@ function faultOf(table: UnsuitableTable): string {
   return `${tableLabel(table)} ${table.reason}: ${remedy}, then \`millrace resync ${tableLabel(table)}\``;
 }
 
-type Facts = LineUpFacts & { readonly marks: ReadonlyMap<number, string> };
+type Facts = LineUpFacts & {
+  readonly marks: ReadonlyMap<number, string>;
+  readonly roots: ReadonlyMap<number, string>;
+};
 
 /** The states as they should be, before anybody's requests. */
 async function nextStates(
@@ -83,7 +87,8 @@ async function nextStates(
 ): Promise<ReadonlyMap<string, TableState>> {
   const { read } = await findMirrors(copy.clickhouse, copy.names);
   const next = new Map<string, TableState>();
-  for (const { state, label } of lost) next.set(state.table, lostState(state, label));
+  for (const { state, label } of lost)
+    next.set(state.table, lostState(state, { label, root: facts.roots.get(state.oid) }));
   for (const { table: candidate, state, fate } of found) {
     const { table } = candidate;
     if (table === null) {
@@ -134,13 +139,19 @@ function unfitState({ label, oid, fault }: Candidate, state: TableState | null):
     : named;
 }
 
-/** @param label Where it is by now; null: nowhere. */
-function lostState(state: TableState, label: string | null): TableState {
+/** @param now.label Where it is by now; null: nowhere. @param now.root Of which table it is a partition by now. */
+function lostState(state: TableState, { label, root }: { label: string | null; root: string | undefined }): TableState {
   if (state.chosen === 'removed' || state.phase === 'dropped') return state;
   if (label === null) {
     return { ...state, phase: 'dropped', reason: 'the source has dropped it; its rows are kept as they were' };
   }
   if (state.phase === 'excluded') return state;
+  if (root !== undefined)
+    return {
+      ...state,
+      phase: 'excluded',
+      reason: `it is a partition of ${root} by now: its rows are copied with those`,
+    };
   const reason =
     label === state.table
       ? 'the configuration leaves it out'

@@ -17,6 +17,17 @@ export async function findRelations(
   return new Map(rows.map((row) => [Number(row['oid']), row['label'] ?? '']));
 }
 
+/** The root that a table is a partition of by now, as `schema.table`, by oid of the table. */
+export async function findRoots(client: Client, oids: readonly number[]): Promise<ReadonlyMap<number, string>> {
+  const rows = await pgRows(
+    client,
+    `SELECT c.oid, n.nspname || '.' || r.relname AS root FROM pg_class c JOIN pg_class r ON r.oid = pg_partition_root(c.oid)
+     JOIN pg_namespace n ON n.oid = r.relnamespace WHERE c.relispartition AND c.oid = ANY ($1::oid[])`,
+    [oids],
+  );
+  return new Map(rows.map((row) => [Number(row['oid']), row['root'] ?? '']));
+}
+
 /**
  * What tells that a publication, and a table in it, are the ones there were: rows of the catalogue and the
  * transactions that wrote them. Whoever drops, makes or alters one leaves another mark, also if all looks as before.
