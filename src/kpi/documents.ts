@@ -28,7 +28,7 @@ ${campaignDirectory(`SELECT assumeNotNull(campaign_id) AS id, assumeNotNull(camp
 
 -- The same of those that exist, without a look at the history.
 CREATE OR REPLACE VIEW \${database}.live_campaign_directory AS
-${campaignDirectory('SELECT id, name, bid, budget, start_date, end_date, advertiser_id, false AS deleted FROM \${database}.campaign FINAL WHERE _deleted = 0')};
+${campaignDirectory('SELECT id, name, bid, budget, start_date, end_date, advertiser_id, false AS deleted FROM ${database}.campaign FINAL WHERE _deleted = 0')};
 
 CREATE OR REPLACE VIEW \${database}.advertiser_directory AS
 SELECT toNullable(id) AS advertiser_id, toNullable(name) AS advertiser, toNullable(false) AS deleted
