@@ -59,6 +59,9 @@ const KNOWN = {
   at: { lsn: '0/1', commit_time: SPAN.now, loading: false },
 } as const;
 
+/** A time zone whose days are not those of UTC. */
+const ABROAD = 'Europe/Berlin';
+
 type Figure = Record<string, number>;
 type Figures = Record<string, Figure>;
 
@@ -119,9 +122,13 @@ async function measureSize(lab: Lab, options: QueryOptions, say: Say): Promise<F
 
 /** A figure as it is asked, of what `millrace kpi` reads. */
 function statementOf(name: KpiName): { sql: string; params: Record<string, string> } {
-  const kpi: KpiDefinition = KPIS[name];
+  return statementIn(KPIS[name], 'UTC');
+}
+
+function statementIn(kpi: KpiDefinition, timezone: string): { sql: string; params: Record<string, string> } {
   const body = reportBody(kpi, { by: PARAMS.by, hasRules: KNOWN.hasRules });
-  return { sql: reportOver(kpi, withSources(body, knownSources(KNOWN))), params: paramsOf(kpi) };
+  const sources = knownSources({ ...KNOWN, isUtc: timezone === 'UTC' });
+  return { sql: reportOver(kpi, withSources(body, sources)), params: { ...paramsOf(kpi), timezone } };
 }
 
 function reportOver(kpi: KpiDefinition, source: string): string {
@@ -133,6 +140,11 @@ async function measureKpi(lab: Lab, kpi: KpiDefinition, { repeat, seconds }: Que
   const { sql, params } = statementOf(kpi.name as KpiName);
   const ask = (text: string) => () => measureQuery(url, text, params);
   const onRollup = await repeated(() => measureFigure(url, sql, params), { times: repeat * 10, seconds });
+  const abroad = statementIn(kpi, ABROAD);
+  const inZone =
+    kpi.source === 'rollup' && kpi.params.includes('timezone')
+      ? await repeated(() => measureFigure(url, abroad.sql, abroad.params), { times: repeat, seconds })
+      : [];
   const onMirror =
     kpi.source === 'rollup'
       ? await repeated(ask(reportOver(kpi, withSources(kpi.sql, MIRROR))), { times: repeat, seconds })
@@ -148,6 +160,7 @@ async function measureKpi(lab: Lab, kpi: KpiDefinition, { repeat, seconds }: Que
     readMiB: rounded((onRollup[0]?.readBytes ?? 0) / 2 ** 20),
     times: ms.length,
     ...named('', onRollup),
+    ...named('zone', inZone),
     ...named('mirror', onMirror),
     ...named('postgres', onPostgres),
   };

@@ -67,16 +67,17 @@ function section(result: Result, size: string): string {
     .filter(([name]) => !isReaders(name))
     .map(([name, f]) => {
       const own = [time(f, 'own'), ...['p99Ms', 'readRows', 'readMiB'].map((field) => number(f[field]))];
+      const zone = time(f, 'zone');
       const mirror = [time(f, 'mirror'), times(f, 'mirror'), number(f['mirrorReadRows'])];
-      return ['', name, ...own, ...mirror, time(f, 'postgres'), times(f, 'postgres'), ''].join(' | ').trim();
+      return ['', name, ...own, zone, ...mirror, time(f, 'postgres'), times(f, 'postgres'), ''].join(' | ').trim();
     });
   const readers = rows.find(([name]) => isReaders(name))?.[1] ?? {};
   return `## ${size} impressions
 
 ![Median times](query/${fileOf(size)})
 
-| figure | median, ms | p99, ms | rows read | MiB read | on the mirrors, ms | | rows read there | PostgreSQL, ms | |
-|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+| figure | median, ms | p99, ms | rows read | MiB read | in Europe/Berlin, ms | on the mirrors, ms | | rows read there | PostgreSQL, ms | |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ${lines.join('\n')}
 
 Sixteen readers at once: median ${number(readers['medianMs'])} ms, p99 ${number(readers['p99Ms'])} ms (${number(readers['queries'])} queries); while ${number(readers['writtenPerSecond'])} rows a second
@@ -93,8 +94,8 @@ function page(result: Result, sizes: readonly string[]): string {
 
 Every key figure over 90 days (\`hourly\`: the last seven) and 2,000 campaigns, as it is asked: ten percent clicks, one percent of the events changed and one in a
 thousand deleted after the load, the copy made and followed by Millrace itself. Beside it the same figure computed from the mirrors
-(\`FINAL\`, each event at the price of its time), and from PostgreSQL with covering indexes on (created_at, campaign_id) and
-(campaign_id, created_at), there at today's bids. Times are of the whole answer, on a warm cache; × says how many times longer it takes elsewhere. After
+(\`FINAL\`, each event at the price of its time), in a time zone whose days are not those of the rollup, and from PostgreSQL with covering indexes on (created_at, campaign_id) and
+(campaign_id, created_at), there at today's bids. Times are of the whole answer, what is asked of the copy before the figure included, on a warm cache; × says how many times longer it takes elsewhere. After
 ${LIMIT_SECONDS} s a query is given up. An empty field: the figure reads events anyway, or has no counterpart.
 
 ${machine.cpu} × ${machine.cores}, ${machine.memoryGiB} GiB, node ${machine.node}, PostgreSQL ${machine.postgres}, ClickHouse ${machine.clickhouse}; load average ${before} before, ${after} after; ${measuredAt.slice(0, 10)}.
