@@ -113,7 +113,8 @@ ${bars.map(({ what, wanted, got, reached }) => `| ${what} | ${wanted} | ${got} |
   and planned: together about 40 ms here, whatever is read. Figures of the whole platform (\`daily\`, \`delivery\`, \`heatmap\`) are little more than that; those by campaign add up some 200,000 sums of days, which takes as long again. What was tried:
   [decision 13](decisions/0013-daily-sums-as-projections.md) and [14](decisions/0014-figures-know-what-is-asked.md).
 - **Fifty times the mirrors** is a question of size: at 1 M and 10 M the mirrors themselves answer in 0.2 to 2 s. At 100 M \`campaign_days\` (180,000 rows of answer) and \`anomalies\` stay below.
-- **Readers while rows stream in**: sixteen readers and both servers share the cores, so the writer, PostgreSQL's own session, is slowed down too; how many rows it got in is told.
+- **Readers while rows stream in**: sixteen readers, both servers and the pipeline share two cores, so the writer gets what is left of them: how many rows that were is told. The readers of the
+  published figures were measured in a run of their own, 20 s each, after the writer had touched the index pages that it needs.
 - \`cap_out\` and \`time_to_click\` read events: they are not for a page that is read often.
 `;
 }
