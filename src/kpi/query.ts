@@ -123,12 +123,12 @@ async function plan(
   const past = request.asOf === undefined ? null : await resolvePast(clickhouse, names, request.asOf);
   if (past !== null && kpi.source === 'copy')
     throw new AppError('USAGE', `“${kpi.name}” is about this moment: it has no past`);
-  const present = await readPresent(clickhouse, names);
-  const at = past ?? present.at;
+  // Of the past the rules are the present ones: whether there are any is not asked.
+  const { at, hasRules } = past === null ? await readPresent(clickhouse, names) : { at: past, hasRules: true };
   const now = kpi.source === 'copy' ? new Date().toISOString().slice(0, -1).replace('T', ' ') : at.commit_time;
   const values = { ...valuesOf(request, now), past };
   const { timezone, budgetKind } = values;
-  const known = { isUtc: timezone === 'UTC', hasRules: present.hasRules, budgetKind, at };
+  const known = { isUtc: timezone === 'UTC', hasRules, budgetKind, at };
   const hasRange = kpi.params.includes('from');
   const range = hasRange ? await rangeOf(clickhouse, names, kpi, { ...request, ...values }) : null;
   const isAnswerable = hasRange ? range !== null : !kpi.params.includes('now') || values.now !== null;
@@ -263,7 +263,7 @@ async function statementOf(
  */
 async function sourceOf(clickhouse: ClickHouse, names: Names, kpi: KpiDefinition, request: Ready): Promise<string> {
   const { timezone, grain, from, to, past, known } = request;
-  const body = reportBody(kpi, { ...request, hasRules: past !== null || known.hasRules });
+  const body = reportBody(kpi, { ...request, hasRules: known.hasRules });
   const inFull = (sources: Sources): string => `(\n${withSources(body, sources)}\n)`;
   const whole = (): string => {
     if (past !== null) return inFull(pastSources(past, 'none'));
