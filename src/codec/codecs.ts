@@ -13,6 +13,7 @@ import { BoolColumn, Int32Column, SmallIntColumn } from './integer-column.ts';
 import { HashColumn, TruncatedColumn } from './mask-column.ts';
 import { StringColumn } from './string-column.ts';
 import { TimestampColumn } from './timestamp-column.ts';
+import { readsBinaryForm, TEXT_OIDS } from './row-values.ts';
 import { decimalCodec, TIME, type TypeCodec } from './type-codecs.ts';
 import { UuidColumn } from './uuid-column.ts';
 import { NulledColumn, TransformedColumn, withheld } from './wrapped-column.ts';
@@ -24,14 +25,15 @@ import { NulledColumn, TransformedColumn, withheld } from './wrapped-column.ts';
  */
 export function codecFor(column: SourceColumn): Codec {
   const mask = column.choice?.mask;
-  return mask === undefined ? plainCodec(column) : maskedCodec(column, mask);
+  const codec = mask === undefined ? plainCodec(column) : maskedCodec(column, mask);
+  const { readAs } = column;
+  if (readAs === undefined) return codec;
+  // Row by row, in a form that the function's values can be read from too.
+  return { ...codec, binaryWidth: null, binary: codec.binary && readsBinaryForm(column, readAs) };
 }
 
 /** character(n), whose blanks at the end do not count. */
 const BPCHAR_OID = 1042;
-/** Types whose binary form is their text: name, text, json, character(n), varchar. */
-const TEXT_OIDS = new Set([19, 25, 114, BPCHAR_OID, 1043]);
-
 /** The codec of a column whose values are made unreadable. */
 function maskedCodec(column: SourceColumn, mask: Mask): Codec {
   const { mask: _, ...choice } = column.choice ?? {};
@@ -42,13 +44,15 @@ function maskedCodec(column: SourceColumn, mask: Mask): Codec {
   }
   const { oid, sendsText } = sourceTypeOf(column);
   const binary = sendsText || TEXT_OIDS.has(oid);
-  if (mask.kind === 'transform') {
+  if (mask.kind === 'transform' || mask.kind === 'row') {
     // Whatever the source allows, a transform may give NULL.
     const codec = plainCodec({ ...column, choice, nullable: true });
     const label = `column ${column.name}`;
+    // What a row's function has made comes here made (row-intake.ts).
+    const transform = mask.kind === 'row' ? (value: string | null): string | null => value : mask.apply;
     const open = (policy: UnfitPolicy): ColumnBuffer =>
-      new TransformedColumn(codec.open(withheld(policy)), { transform: mask.apply, label, policy });
-    return { ...codec, binary, binaryWidth: null, open };
+      new TransformedColumn(codec.open(withheld(policy)), { transform, label, policy });
+    return { ...codec, binary: mask.kind === 'row' ? codec.binary : binary, binaryWidth: null, open };
   }
   const isPadded = oid === BPCHAR_OID;
   const nullable = column.choice?.nullable ?? column.nullable;

@@ -89,6 +89,19 @@ export interface ColumnBuffer {
   decode(bytes: Buffer, offset: number, rows: number): number;
 }
 
+/** The part of a column that the values of a row are handed to. */
+export type ValueSink = Pick<
+  ColumnBuffer,
+  | 'clickhouseType'
+  | 'length'
+  | 'appendText'
+  | 'appendBinary'
+  | 'appendBinaryRun'
+  | 'appendNull'
+  | 'appendFiller'
+  | 'truncate'
+>;
+
 /** How one PostgreSQL type travels: its ClickHouse type and the columns that hold it. */
 export interface Codec {
   /**

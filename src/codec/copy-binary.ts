@@ -11,7 +11,7 @@
  */
 import { AppError } from '../model/errors.ts';
 import { int16At, int32At } from './big-endian.ts';
-import type { Codec, ColumnBuffer } from './column.ts';
+import type { Codec, ValueSink } from './column.ts';
 import { RowRuns } from './copy-runs.ts';
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
@@ -27,7 +27,7 @@ const FIRST_CARRY_BYTES = 4096;
 
 /** An incremental reader of one COPY. Columns may be encoded and cleared between calls. */
 export class CopyBinaryReader {
-  readonly #columns: readonly ColumnBuffer[];
+  readonly #columns: readonly ValueSink[];
   readonly #runs: RowRuns;
   #phase: 'header' | 'rows' | 'ended' = 'header';
   #rows = 0;
@@ -39,7 +39,7 @@ export class CopyBinaryReader {
    * @param columns One per field of the COPY, in its order.
    * @param codecs Their codecs: those with a `binaryWidth` allow the fast path.
    */
-  constructor(columns: readonly ColumnBuffer[], codecs: readonly Codec[]) {
+  constructor(columns: readonly ValueSink[], codecs: readonly Codec[]) {
     if (columns.length === 0 || columns.length !== codecs.length) {
       throw new AppError('INTERNAL', `${columns.length} columns and ${codecs.length} codecs for one COPY`);
     }
@@ -194,7 +194,7 @@ export class CopyBinaryReader {
 }
 
 /** Appends the field at `at`; returns the offset behind it, −1 when it is not complete. */
-function appendField(column: ColumnBuffer, bytes: Buffer, at: number, end: number): number {
+function appendField(column: ValueSink, bytes: Buffer, at: number, end: number): number {
   const value = at + 4;
   if (value > end) return -1;
   const length = fieldLength(bytes, at);

@@ -4,7 +4,7 @@
  * each loop does one thing to one kind of data, which is what makes it fast.
  */
 import { int32At } from './big-endian.ts';
-import type { ColumnBuffer } from './column.ts';
+import type { ValueSink } from './column.ts';
 
 const COPY_DATA = 0x64;
 const FRAME_HEAD_BYTES = 5;
@@ -15,14 +15,14 @@ const FIELD_HEAD_BYTES = 4;
 export class RowRuns {
   /** True when every column has a fixed width. */
   readonly possible: boolean;
-  readonly #columns: readonly ColumnBuffer[];
+  readonly #columns: readonly ValueSink[];
   readonly #widths: readonly number[];
   /** Bytes of a row without NULL, from its field count on. */
   readonly #rowBytes: number;
   /** Offsets of the fields' length words in a row. */
   readonly #fieldAt: readonly number[];
 
-  constructor(columns: readonly ColumnBuffer[], widths: readonly (number | null)[]) {
+  constructor(columns: readonly ValueSink[], widths: readonly (number | null)[]) {
     this.#columns = columns;
     this.possible = widths.every((width) => width !== null);
     this.#widths = widths.map((width) => width ?? 0);

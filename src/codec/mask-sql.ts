@@ -28,7 +28,7 @@ export function maskedSql(column: SourceColumn): string {
   const mask = column.choice?.mask;
   if (mask === undefined) return text;
   if (mask.kind === 'null') return 'NULL::text';
-  if (mask.kind === 'transform')
+  if (mask.kind === 'transform' || mask.kind === 'row')
     throw new AppError('INTERNAL', `column ${column.name} is transformed, which PostgreSQL cannot do`);
   if (mask.kind === 'truncate') return `left(${text}, ${mask.characters})`;
   return `encode(sha256(convert_to(current_setting('${SALT_SETTING}') || ${text}, 'UTF8')), 'hex')`;

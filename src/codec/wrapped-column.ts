@@ -127,19 +127,22 @@ export class TransformedColumn extends WrappedColumn {
     try {
       result = this.#transform(value);
     } catch (error) {
-      this.#refuse(`its transform threw ${error instanceof Error ? error.name : typeof error}`);
+      this.refuse(`its transform threw ${error instanceof Error ? error.name : typeof error}`);
       return;
     }
-    if (typeof result === 'string' && !LONE_SURROGATE.test(result)) this.#store(result);
-    else if (result === null) this.#orRefuse(() => this.inner.appendNull(), 'its transform gave NULL');
-    else if (typeof result === 'string') this.#refuse('its transform gave half of a surrogate pair, which is no text');
-    else this.#refuse(`its transform gave ${typeof result}, not text or null`);
+    if (typeof result === 'string' || result === null) this.store(result);
+    else this.refuse(`its transform gave ${typeof result}, not text or null`);
   }
 
-  #store(text: string): void {
-    const bytes = Buffer.from(text, 'utf8');
-    const type = this.inner.clickhouseType;
-    this.#orRefuse(() => this.inner.appendText(bytes, 0, bytes.length), `its transform gave no value of ${type}`);
+  /** Appends what a function has made. */
+  store(text: string | null): void {
+    if (text === null) this.#orRefuse(() => this.inner.appendNull(), 'its transform gave NULL');
+    else if (LONE_SURROGATE.test(text)) this.refuse('its transform gave half of a surrogate pair, which is no text');
+    else {
+      const bytes = Buffer.from(text, 'utf8');
+      const type = this.inner.clickhouseType;
+      this.#orRefuse(() => this.inner.appendText(bytes, 0, bytes.length), `its transform gave no value of ${type}`);
+    }
   }
 
   /** Appends; what the column of the copy does not take is a value that does not fit. */
@@ -150,11 +153,12 @@ export class TransformedColumn extends WrappedColumn {
     } catch (error) {
       if (!(error instanceof AppError) || (error.code !== 'VALUE_SYNTAX' && error.code !== 'VALUE_UNFIT')) throw error;
       this.inner.truncate(row);
-      this.#refuse(reason);
+      this.refuse(reason);
     }
   }
 
-  #refuse(reason: string): void {
+  /** Appends what `unfit` says of a value that is none. @throws {AppError} `VALUE_UNFIT`, unless that is NULL. */
+  refuse(reason: string): void {
     const row = this.inner.length;
     if (this.#policy.action !== 'null' || !this.inner.clickhouseType.includes('Nullable('))
       throw new AppError('VALUE_UNFIT', `${this.#label}: ${reason}`);

@@ -42,6 +42,9 @@ function contradictions(rule: GivenRule, i: number): RuleMistake[] {
     mistakes.push({ path: [i, 'exclude'], problem: 'the same rule includes and excludes' });
   if (rule.target !== undefined && !(patterns.length === 1 && patterns.every(isPlainName)))
     mistakes.push({ path: [i, 'target'], problem: 'a name is for one table: expected match with one name' });
+  const { sets = [] } = rule.transform ?? {};
+  const twice = sets.findIndex((name, at) => sets.indexOf(name) < at);
+  if (twice >= 0) mistakes.push({ path: [i, 'transform', 'sets', twice], problem: 'the column is named already' });
   for (const [column, said] of Object.entries(rule.columns ?? {})) {
     const other = STORING_KEYS.find((key) => said[key] !== undefined);
     if (said.computed === undefined || other === undefined) continue;

@@ -91,6 +91,41 @@ text in the form of the column's type in the copy, or \`null\`. The copy has the
   outside of itself (constants, imports) is not seen: after a change of that, \`millrace resync TABLE\`.
 - \`millrace verify\` cannot compute it on either side: it compares the other columns, names the column as not compared, and its verdict is \`partial\` at best.
 - The function runs for every value, on the one thread that decodes: a slow one slows the load and the stream.
+
+### Transforms of rows
+
+A value may also be made of several columns of its row, by one function of the table:
+
+\`\`\`ts
+import { defineConfig, transformRows } from 'millrace/config';
+
+export default defineConfig({
+  tables: [
+    {
+      match: 'public.users',
+      transform: transformRows({
+        reads: { email: 'text', country: 'text', age: 'number', attrs: 'json' },
+        sets: ['email', 'age'],
+        row: ({ email, country, age }) => ({
+          email: country === 'DE' ? null : email,
+          age: age === null ? null : Math.floor(age / 10) * 10,
+        }),
+      }),
+    },
+  ],
+});
+\`\`\`
+
+\`reads\` names the columns that the function is given, and as what: \`text\` (any type, as PostgreSQL writes it), \`number\` (smallint, integer, real, double precision), \`bigint\` (integers),
+\`boolean\`, \`json\` (json and jsonb, parsed). NULL is \`null\`. TypeScript knows the row by that, and the catalogue is asked before anything is copied. \`sets\` names the columns whose values it gives: for every row each of them, a string, number, bigint, boolean or \`null\`, and no other.
+What is said above of transforms holds for the columns that it sets: pure, no column of the key, \`unfit\`, noticed by its text, not compared by \`verify\`. Besides:
+
+- It is given what the source has, also of columns that are masked or set. A column that is set cannot have a mask or transform of its own; one that is not copied cannot be read.
+- All columns that it names must be there, or the table is quarantined before anything of it is read: also when one is renamed or dropped later. When a column that it reads or sets is another one of the same name, the table is built anew.
+- An update may leave out a long value that it did not change. If the function reads that column, the row is read again by its key, or told in full under REPLICA IDENTITY FULL, which is faster where such updates are many. Tables that key figures are made of need it, if a column
+  that is read can be so long: the table is quarantined otherwise, with the statement that helps.
+- Columns that are read as something of which there is no binary form here (\`numeric\`, times, \`jsonb\`, floats as text …) make the stream of all tables one of text, which is slower.
+- It leaves no rows out: \`where\` does. It makes no new columns: a view in ClickHouse does, or \`computed\` for a generated one.
 `;
 
 const COMPUTED = `

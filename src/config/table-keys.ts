@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { TABLE_PATTERN } from '../model/patterns.ts';
-import type { Transform } from '../model/table-rule.ts';
+import type { RowTransform, Transform } from '../model/table-rule.ts';
 
 /** One key: what it means, what its values look like in words, and the form they are checked by. */
 interface Key {
@@ -117,6 +117,28 @@ export const TABLE_KEYS = {
       z.string(),
       z.strictObject(optional(COLUMN_KEYS), 'expected keys such as mask: hash'),
       'expected columns, each with its keys',
+    ),
+  },
+  transform: {
+    text: 'A function of a configuration in TypeScript or JavaScript that makes values of a row of several others of it. See below.',
+    values: '`reads`: columns and how they are read, `sets`: columns, `row`: a function',
+    schema: z.strictObject(
+      {
+        reads: z.record(
+          z.string(),
+          z.enum(
+            ['text', 'number', 'bigint', 'boolean', 'json'],
+            'expected one of text, number, bigint, boolean, json',
+          ),
+          'expected columns, each with how it is read',
+        ),
+        sets: z.array(NOT_NULL_TEXT('expected names of columns')).min(1, 'expected at least one column'),
+        row: z.custom<RowTransform['apply']>(
+          (value) => typeof value === 'function',
+          'expected a function, in a configuration of TypeScript or JavaScript',
+        ),
+      },
+      'expected reads, sets and row',
     ),
   },
   where: {

@@ -186,3 +186,39 @@ describe('transforms', () => {
     expect(rule('none')).toMatchObject({ kind: 'transform' });
   });
 });
+
+describe('transforms of rows', () => {
+  const RULE = `reads: { email: 'text' }, sets: ['email'], row: ({ email }) => ({ email })`;
+  const module = (rule: string): Record<string, string> => ({
+    'millrace.config.mjs': `export default { tables: [{ match: 'public.users', ${rule} }] };`,
+  });
+
+  test('GIVEN a function in a module THEN it is the rule of its table and of the columns that it sets, known by its text and by what it reads', async () => {
+    const rule = tableRules(await load(module(`transform: { ${RULE} }`))).ruleFor(users);
+    expect(rule.transform).toMatchObject({ reads: { email: 'text' }, sets: ['email'] });
+    const source = '{"email":"text"} => ["email"]: ({ email }) => ({ email })';
+    expect(rule.columnRule('email').mask).toEqual({ kind: 'row', source });
+    expect(rule.columnRule('id').mask).toBeNull();
+  });
+
+  test('GIVEN what is no such rule THEN each place is told', async () => {
+    const wrong = `transform: { reads: { email: 'date' }, sets: ['a', 'a'], row: 'x' }`;
+    expect(await mistakes(module(wrong))).toEqual([
+      'millrace.config.mjs: tables[0].transform.reads.email: expected one of text, number, bigint, boolean, json',
+      'millrace.config.mjs: tables[0].transform.row: expected a function, in a configuration of TypeScript or JavaScript',
+    ]);
+    expect(await mistakes(module(`transform: { ${RULE.replace("['email']", "['email', 'email']")} }`))).toEqual([
+      'millrace.config.mjs: tables[0].transform.sets[1]: the column is named already',
+    ]);
+    expect(await mistakes(module(`transform: { ${RULE.replace("['email']", '[]')} }`))).toEqual([
+      'millrace.config.mjs: tables[0].transform.sets: expected at least one column',
+    ]);
+  });
+
+  test('GIVEN a mask of a column that the function sets THEN they are refused together', async () => {
+    const rules = tableRules(await load(module(`columns: { email: { mask: 'null' } }, transform: { ${RULE} }`)));
+    expect(() => rules.ruleFor(users).columnRule('email')).toThrow(
+      "the column “email” is set by the table's transform and has a mask: one of them",
+    );
+  });
+});

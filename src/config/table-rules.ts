@@ -1,7 +1,14 @@
 /** Resolves the rules for tables: what all of them together say of one table. Later rules win, key by key. */
 import { AppError } from '../model/errors.ts';
 import { globToRegExp, isPlainName } from '../model/patterns.ts';
-import { type ColumnRule, type Mask, NO_COLUMN_RULE, NO_RULE, type TableRule } from '../model/table-rule.ts';
+import {
+  type ColumnRule,
+  type Mask,
+  NO_COLUMN_RULE,
+  NO_RULE,
+  type RowTransform,
+  type TableRule,
+} from '../model/table-rule.ts';
 import type { Config } from './options.ts';
 import type { GivenRule } from './table-keys.ts';
 
@@ -22,6 +29,7 @@ export interface CopiedTables extends TableRules {
 
 type Rules = Pick<Config, 'tables' | 'maskSalt'>;
 type GivenColumn = NonNullable<GivenRule['columns']>[string];
+type GivenRowTransform = NonNullable<GivenRule['transform']>;
 
 /** Resolves the rules. @throws {AppError} `CONFIG_INVALID`, from `ruleFor`, for a mask that needs a salt and has none. */
 export function tableRules(config: Rules): TableRules {
@@ -60,6 +68,7 @@ function resolve(rules: readonly GivenRule[], own: readonly GivenRule[], salt: s
   const columns = rules.flatMap((rule) =>
     Object.entries(rule.columns ?? {}).map(([pattern, given]) => ({ glob: globToRegExp(pattern), given })),
   );
+  const transform = said.transform === undefined ? null : rowTransform(said.transform);
   return {
     isCopied: choices.length === 0 ? null : choices.at(-1)?.include === true,
     target: said.target ?? null,
@@ -68,10 +77,12 @@ function resolve(rules: readonly GivenRule[], own: readonly GivenRule[], salt: s
     partitionBy: said.partitionBy ?? null,
     settings: said.settings ?? {},
     onDelete: said.onDelete ?? 'mirror',
+    transform,
     namedColumns: [...new Set(own.flatMap((rule) => Object.keys(rule.columns ?? {}).filter(isPlainName)))],
     columnRule: (column) => {
       const matching = columns.filter(({ glob }) => glob.test(column));
-      return matching.length === 0 ? NO_COLUMN_RULE : columnRule(matching, salt);
+      const own = matching.length === 0 ? NO_COLUMN_RULE : columnRule(matching, salt);
+      return transform?.sets.includes(column) === true ? setByRow(column, own, transform) : own;
     },
   };
 }
@@ -88,6 +99,20 @@ function columnRule(matching: readonly { given: GivenColumn }[], salt: string | 
     codec: said.codec ?? null,
     computed: said.computed ?? null,
   };
+}
+
+/** The transform of a table's rows, known by its text and by what it reads. */
+function rowTransform({ reads, sets, row }: GivenRowTransform): RowTransform {
+  return { reads, sets, apply: row, source: `${JSON.stringify(reads)} => ${JSON.stringify(sets)}: ${String(row)}` };
+}
+
+function setByRow(column: string, own: ColumnRule, { source }: RowTransform): ColumnRule {
+  if (own.mask === null) return { ...own, mask: { kind: 'row', source }, isPlain: false };
+  const other = own.mask.kind === 'transform' ? 'a transform of its own' : 'a mask';
+  throw new AppError(
+    'CONFIG_INVALID',
+    `the column “${column}” is set by the table's transform and has ${other}: one of them`,
+  );
 }
 
 function maskOf({ mask: text, transform }: GivenColumn, salt: string | null): Mask | null {

@@ -3,6 +3,7 @@
  * Everything else is copied just the same, without rollups.
  */
 import type { SourceTable } from './table.ts';
+import { isMadeByFunction } from './table-rule.ts';
 
 /** A table whose rows are counted per campaign and hour. */
 export interface EventsRole {
@@ -104,7 +105,7 @@ function hasOtherMirror(table: SourceTable): boolean {
   const own = adColumns(table);
   const isOther = columns.some(({ name: column, choice = {}, typeName }, i) => {
     const { mask, ...others } = choice;
-    const isOfAnotherType = mask?.kind === 'null' || mask?.kind === 'transform';
+    const isOfAnotherType = mask?.kind === 'null' || isMadeByFunction(mask);
     const isText = typeName.startsWith('character varying');
     return (
       own.has(column) &&

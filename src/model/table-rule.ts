@@ -18,7 +18,32 @@ export type Mask =
   /** The first characters of the value's text. */
   | { readonly kind: 'truncate'; readonly characters: number }
   /** What a function of the configuration makes of it. `source` is its text: by that another one is noticed. */
-  | { readonly kind: 'transform'; readonly apply: Transform; readonly source: string };
+  | { readonly kind: 'transform'; readonly apply: Transform; readonly source: string }
+  /** What the function for the table's rows makes of it ({@link RowTransform}); `source` as above. */
+  | { readonly kind: 'row'; readonly source: string };
+
+/** True for values that a function makes: PostgreSQL and ClickHouse can compute none of them. */
+export function isMadeByFunction(mask: Mask | null | undefined): boolean {
+  return mask?.kind === 'transform' || mask?.kind === 'row';
+}
+
+/** What a value is given to a row's function as: `text` as PostgreSQL writes it, the others as JavaScript has them. */
+export type ReadAs = 'text' | 'number' | 'bigint' | 'boolean' | 'json';
+
+/** A value in a row's function. */
+export type RowValue = string | number | bigint | boolean | null;
+
+/** Makes values of a row of several others of it: called for every row that is read, as a {@link Transform} is for every value. */
+export interface RowTransform {
+  /** Columns that the function is given, by name. */
+  readonly reads: Readonly<Record<string, ReadAs>>;
+  /** Columns of which it gives the values that are stored. */
+  readonly sets: readonly string[];
+  /** The function; what it gives is checked. */
+  readonly apply: (row: Readonly<Record<string, unknown>>) => unknown;
+  /** Its text, and what it reads: by that another one is noticed. */
+  readonly source: string;
+}
 
 /** What is said of one column. */
 export interface ColumnRule {
@@ -61,6 +86,8 @@ export interface TableRule {
   /** Settings of the mirror's engine. */
   readonly settings: Readonly<Record<string, string | number | boolean>>;
   readonly onDelete: OnDelete;
+  /** What becomes of its rows; null: nothing is said. */
+  readonly transform: RowTransform | null;
   /** Columns that rules for this very table name: they must exist, as a typo would let values through. */
   readonly namedColumns: readonly string[];
   /** What is said of a column; {@link NO_COLUMN_RULE} when nothing is. */
@@ -88,6 +115,7 @@ export const NO_RULE: TableRule = {
   partitionBy: null,
   settings: {},
   onDelete: 'mirror',
+  transform: null,
   namedColumns: [],
   columnRule: () => NO_COLUMN_RULE,
 };

@@ -1,7 +1,7 @@
 /**
  * The shape of a source table, as the catalogue tells it, and of its copy.
  */
-import type { Mask, OnDelete, TableRule } from './table-rule.ts';
+import type { Mask, OnDelete, ReadAs, TableRule } from './table-rule.ts';
 
 /** A type behind all domains, as values of it travel. */
 export interface SourceType {
@@ -62,6 +62,8 @@ export interface SourceColumn {
   readonly choice?: ColumnChoice;
   /** Left out for columns that are not generated. */
   readonly generation?: Generation;
+  /** What it is given to the function for the table's rows as; left out where that does not read it. */
+  readonly readAs?: ReadAs;
 }
 
 /** A generated column that is computed in ClickHouse: its values are nowhere stored. */

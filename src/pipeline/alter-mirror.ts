@@ -168,6 +168,8 @@ function isReadAlike(was: ShapeColumn, column: SourceColumn): boolean {
 
 /** What rows have in a column that was added behind them, as SQL; null: it cannot be said. */
 function initialValue(column: SourceColumn, missing: string | null): string | null {
+  // What a function makes of rows is not known before they are read.
+  if (column.choice?.mask?.kind === 'row') return null;
   if (missing === null) return codecFor(column).nullable ? 'NULL' : null;
   try {
     const values = codecFor({ ...column, nullable: false }).open(FAIL_UNFIT);

@@ -25,7 +25,8 @@ import { bucketsOf, hourOf } from './dirty.ts';
 import { failPoint, failPointOnTheWay } from './fail-points.ts';
 import { historyColumns, type TableLayout, layoutNames } from './layout.ts';
 import type { Key } from './row-key.ts';
-import type { FetchedRows, TableBatch } from './table-batch.ts';
+import type { FetchedRows } from './gaps.ts';
+import type { TableBatch } from './table-batch.ts';
 
 /** For batches whose open values all come from their own earlier rows. */
 const NOTHING_FETCHED: FetchedRows = { columns: [], rowOf: new Map() };

@@ -1,10 +1,11 @@
 /** What is fixed about a table while it is streamed: its shape, how each column travels, and where its rows go. */
 import type { Codec, ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
+import { RowIntake, rowPlan } from '../codec/row-intake.ts';
 import { type Names, type TableNames, tableNames } from '../destination/ddl.ts';
 import { AppError } from '../model/errors.ts';
 import type { Lsn } from '../model/lsn.ts';
 import { adColumns, type Role } from '../model/roles.ts';
-import { onDeleteOf, type SourceTable } from '../model/table.ts';
+import { onDeleteOf, type SourceTable, tableLabel } from '../model/table.ts';
 
 /** Everything fixed about a table while it is streamed. */
 export interface TableLayout {
@@ -47,6 +48,11 @@ export function historyColumns({ table, role }: Pick<TableLayout, 'table' | 'rol
 /** Opens a column for each of a table's. @param policies One per column: what they do with values that do not fit. */
 export function openColumns(layout: TableLayout, policies: readonly UnfitPolicy[]): ColumnBuffer[] {
   return layout.codecs.map((codec, i) => codec.open(policyAt(policies, i)));
+}
+
+/** Opens what rows of the table are read through, into columns of {@link openColumns}. */
+export function openIntake({ table }: TableLayout, columns: readonly ColumnBuffer[]): RowIntake {
+  return new RowIntake(rowPlan(tableLabel(table), table.columns, table.rule?.transform ?? null), columns);
 }
 
 /** What column `i` does with values that do not fit. */

@@ -23,7 +23,7 @@ import type { Copy } from './copy.ts';
 import { failPoint, failPointOnTheWay } from './fail-points.ts';
 import { settleSamples } from './loss-samples.ts';
 import { ADDED, MarkColumns, PLAIN } from './marks.ts';
-import { openColumns, type TableLayout, layoutNames } from './layout.ts';
+import { openColumns, openIntake, type TableLayout, layoutNames } from './layout.ts';
 
 /** How a chunk is read. */
 export interface ReadOptions {
@@ -112,7 +112,7 @@ export class ChunkReader {
     options: ReadOptions,
   ): Promise<ChunkOnItsWay | 'rewritten'> {
     for (const column of this.#columns) column.clear();
-    const reader = new CopyBinaryReader(this.#columns, this.#layout.codecs);
+    const reader = new CopyBinaryReader(openIntake(this.#layout, this.#columns).sinks, this.#layout.codecs);
     const onFrames = (bytes: Buffer, start: number, end: number): Promise<void> | void => {
       const before = reader.rows;
       reader.pushFrames(bytes, start, end);

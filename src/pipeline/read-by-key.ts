@@ -8,7 +8,7 @@ import { pgRows } from '../source/connection.ts';
 import { copyOut } from '../source/copy-out.ts';
 import { assertUnaltered } from '../source/shapes.ts';
 import { andFilter } from '../source/row-filter.ts';
-import type { TableLayout } from './layout.ts';
+import { openIntake, type TableLayout } from './layout.ts';
 import { castType, comparable, selectList } from '../source/select-list.ts';
 
 /** Keys in one query: the statement stays small, and each is found by the primary key's index. */
@@ -32,7 +32,7 @@ export async function readByKey(
   await pgRows(client, `LOCK TABLE ${pgRowsOf(layout.table)} IN ACCESS SHARE MODE`);
   if (layout.print !== undefined) await assertUnaltered(client, layout.table, layout.print);
   for (let from = 0; from < keys.length; from += KEYS_PER_QUERY) {
-    const reader = new CopyBinaryReader(into.columns, layout.codecs);
+    const reader = new CopyBinaryReader(openIntake(layout, into.columns).sinks, layout.codecs);
     const onFrames = (bytes: Buffer, start: number, end: number): void => void reader.pushFrames(bytes, start, end);
     await copyOut(client, keyQuery(layout, keys.slice(from, from + KEYS_PER_QUERY)), onFrames, { signal: into.signal });
     reader.end();

@@ -1,5 +1,5 @@
 /** What identifies a row within a batch. */
-import type { ColumnBuffer } from '../codec/column.ts';
+import type { ColumnBuffer, ValueSink } from '../codec/column.ts';
 import { AppError } from '../model/errors.ts';
 
 /** A row's key: the value of a one-column key, else the parts as one string. */
@@ -20,13 +20,13 @@ export function keyOfRow(columns: readonly (ColumnBuffer | undefined)[], key: re
 }
 
 /** Column `i`, which must be there. */
-export function columnAt(columns: readonly (ColumnBuffer | undefined)[], i: number): ColumnBuffer {
+export function columnAt<Column extends ValueSink>(columns: readonly (Column | undefined)[], i: number): Column {
   const column = columns[i];
   if (column === undefined) throw new AppError('INTERNAL', `column ${i} was not read`);
   return column;
 }
 
 /** True when the column can hold NULL. */
-export function isNullable(column: ColumnBuffer): boolean {
+export function isNullable(column: ValueSink): boolean {
   return column.clickhouseType.startsWith('Nullable(');
 }

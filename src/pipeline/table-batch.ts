@@ -13,13 +13,15 @@
  */
 import type { ColumnBuffer, UnfitPolicy } from '../codec/column.ts';
 import type { NamedBlockColumn } from '../codec/native.ts';
+import type { RowIntake } from '../codec/row-intake.ts';
 import { AppError } from '../model/errors.ts';
 import { isKeyless, onDeleteOf, tableLabel } from '../model/table.ts';
 import type { DeleteTuple, UpdateTuples, WalPosition } from '../source/changes.ts';
-import { TUPLE_NULL, TUPLE_TEXT, TUPLE_UNCHANGED, TupleReader } from '../source/tuple.ts';
-import { appendPastTuple, type Gap, readOldTuple } from './past-tuple.ts';
+import { TupleReader } from '../source/tuple.ts';
+import { type FetchedRows, fillColumn, type Gap } from './gaps.ts';
+import { appendNewTuple, type NewTupleTarget, readOldTuple } from './past-tuple.ts';
 import type { PastReading } from './past-reading.ts';
-import { codecAt, openColumns, policyAt, type TableLayout } from './layout.ts';
+import { codecAt, openColumns, openIntake, policyAt, type TableLayout } from './layout.ts';
 import { settleSamples } from './loss-samples.ts';
 import { ADDED, ENDED, type Mark, MarkColumns, PLAIN, RETRACTED, TOMBSTONE, REMOVED } from './marks.ts';
 import { columnAt as at, type Key, keyOfRow } from './row-key.ts';
@@ -31,12 +33,6 @@ import { columnAt as at, type Key, keyOfRow } from './row-key.ts';
  * - `deltas`: signed rows keep them exact
  */
 export type BatchMode = 'load' | 'tracked' | 'deltas';
-
-/** Rows as fetched from the mirror: the columns asked for, by index of the table's columns. */
-export interface FetchedRows {
-  readonly columns: readonly (ColumnBuffer | undefined)[];
-  readonly rowOf: ReadonlyMap<Key, number>;
-}
 
 const GONE = -1;
 
@@ -58,6 +54,12 @@ export class TableBatch {
 
   readonly #isKeyless: boolean;
   readonly #old: ColumnBuffer[];
+  /** What rows are read through into {@link columns}, and old ones into the scratch row. */
+  #intake: RowIntake;
+  readonly #oldIntake: RowIntake;
+  /** How the new tuple is taken in that is being read; of an update with the kind of its old tuple. */
+  #target: NewTupleTarget;
+  #oldKind: 'K' | 'O' | null = null;
   readonly #policies: readonly UnfitPolicy[];
   readonly #reader = new TupleReader();
   readonly #retract: { key: Key; hi: number; lo: number }[] = [];
@@ -73,6 +75,8 @@ export class TableBatch {
     // What does not fit was counted when it came as a new value.
     const quiet = policies.map(({ action }) => ({ action, report: () => undefined }));
     this.#old = openColumns(layout, quiet);
+    [this.#intake, this.#target] = this.#openIntake();
+    this.#oldIntake = openIntake(layout, this.#old);
     this.keyRows = layout.table.key.map((i) => codecAt(layout, i).open(policyAt(policies, i)));
   }
 
@@ -216,26 +220,12 @@ export class TableBatch {
     const row = this.marks.rows;
     const gapsBefore = this.#gaps.length;
     try {
-      const reader = this.#reader;
-      reader.open(bytes, start);
-      if (this.reading === null) {
-        for (let i = 0; i < this.columns.length; i++) {
-          const column = this.columns[i] as ColumnBuffer;
-          const kind = reader.next();
-          if (kind === TUPLE_NULL) column.appendNull();
-          else if (kind === TUPLE_TEXT) column.appendText(bytes, reader.start, reader.end);
-          else if (kind === TUPLE_UNCHANGED) this.#appendUnchanged(i, row, oldKind);
-          else column.appendBinary(bytes, reader.start, reader.end);
-        }
-      } else {
-        appendPastTuple(reader, bytes, this.reading, {
-          into: this.columns,
-          onUnchanged: (i) => this.#appendUnchanged(i, row, oldKind),
-          onLost: (i) => this.#lose(i, row),
-        });
-      }
+      this.#reader.open(bytes, start);
+      this.#oldKind = oldKind;
+      appendNewTuple(this.#reader, bytes, this.reading, this.#target);
     } catch (error) {
       for (const column of this.columns) if (column.length > row) column.truncate(row);
+      this.#intake.forget();
       this.#gaps.length = gapsBefore;
       throw error;
     }
@@ -243,15 +233,23 @@ export class TableBatch {
     return row;
   }
 
-  #lose(i: number, row: number): void {
-    at(this.columns, i).appendFiller();
-    this.#gaps.push({ row, column: i, baseRow: -1, key: '', isLost: true });
+  #openIntake(): [RowIntake, NewTupleTarget] {
+    const intake = openIntake(this.layout, this.columns);
+    const onUnchanged = (i: number): void => this.#appendUnchanged(i);
+    return [intake, { into: intake.sinks, onUnchanged, onLost: (i) => this.#lose(i) }];
   }
 
-  #appendUnchanged(i: number, row: number, oldKind: 'K' | 'O' | null): void {
-    const column = at(this.columns, i);
+  /** Neither the tuple nor the mirror has the value, or what a function makes of it: the row is read again. */
+  #lose(i: number): void {
+    at(this.#intake.sinks, i).appendFiller();
+    const row = this.marks.rows;
+    for (const column of new Set([i, ...this.#intake.madeFrom(i)]))
+      this.#gaps.push({ row, column, baseRow: -1, key: '', isLost: true });
+  }
+
+  #appendUnchanged(i: number): void {
     const isKey = this.layout.table.key.includes(i);
-    if (oldKind === 'O' || (oldKind === 'K' && isKey)) return column.appendFrom(at(this.#old, i), 0);
+    if (this.#oldKind === 'O' || (this.#oldKind === 'K' && isKey)) return this.#intake.take(i, this.#oldIntake);
     if (isKey) {
       const name = this.layout.table.columns[i]?.name;
       throw new AppError(
@@ -259,8 +257,11 @@ export class TableBatch {
         `an update of ${tableLabel(this.layout.table)} leaves out its own key “${name}” (stored out of line)`,
       );
     }
-    column.appendFiller();
-    this.#gaps.push({ row, column: i, baseRow: -1, key: '', isLost: false });
+    if (this.#intake.madeFrom(i).length > 0) return this.#lose(i);
+    at(this.#intake.sinks, i).appendFiller();
+    // What a function makes of other columns it has made.
+    if (this.#intake.isMade(i)) return;
+    this.#gaps.push({ row: this.marks.rows, column: i, baseRow: -1, key: '', isLost: false });
   }
 
   /** Gives the gaps of the row just appended their key and the row they are filled from. */
@@ -340,9 +341,11 @@ export class TableBatch {
   }
 
   #readOld(bytes: Buffer, start: number, oldKind: 'K' | 'O'): void {
+    for (const column of this.#old) column.clear();
+    this.#oldIntake.forget();
     this.#reader.open(bytes, start);
     readOldTuple(this.#reader, bytes, {
-      into: this.#old,
+      into: this.#oldIntake.sinks,
       key: oldKind === 'K' ? this.layout.table.key : null,
       reading: this.reading,
     });
@@ -362,24 +365,14 @@ export class TableBatch {
 
   #fillGaps(fetched: FetchedRows): { row: number; key: Key }[] {
     const incomplete = new Map<number, Key>();
-    for (const column of new Set(this.#gaps.map((gap) => gap.column))) {
-      const gaps = new Map(this.#gaps.filter((gap) => gap.column === column).map((gap) => [gap.row, gap]));
-      const filled = codecAt(this.layout, column).open(policyAt(this.#policies, column));
-      for (let row = 0; row < this.rows; row++) {
-        const gap = gaps.get(row);
-        const isOpen = gap !== undefined && incomplete.has(gap.baseRow);
-        const found = gap === undefined || gap.baseRow >= 0 || gap.isLost ? undefined : fetched.rowOf.get(gap.key);
-        if (gap === undefined) filled.appendFrom(at(this.columns, column), row);
-        else if (gap.baseRow >= 0 && !isOpen) filled.appendFrom(filled, gap.baseRow);
-        else if (found !== undefined) filled.appendFrom(at(fetched.columns, column), found);
-        else {
-          filled.appendFiller();
-          incomplete.set(row, gap.key);
-        }
-      }
-      this.columns[column] = filled;
+    for (const i of new Set(this.#gaps.map((gap) => gap.column))) {
+      const filled = codecAt(this.layout, i).open(policyAt(this.#policies, i));
+      const gaps = this.#gaps.filter((gap) => gap.column === i);
+      fillColumn(at(this.columns, i), gaps, fetched, { filled, incomplete });
+      this.columns[i] = filled;
     }
     this.#gaps = [];
+    [this.#intake, this.#target] = this.#openIntake();
     // A row that ended before the copy had it was never in it.
     for (const row of [...incomplete.keys()].filter((r) => this.marks.isEnded(r))) {
       this.marks.entomb(row);

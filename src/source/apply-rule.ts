@@ -4,14 +4,9 @@
  */
 import { pgTable } from '../model/quote.ts';
 import type { ColumnChoice, ComputedColumn, SourceColumn, SourceTable } from '../model/table.ts';
-import { type ColumnRule, NO_RULE, type TableRule } from '../model/table-rule.ts';
-
-/** Why a table cannot be copied as the configuration wants it. */
-export interface RuleFault {
-  readonly reason: string;
-  /** SQL or words that make it possible; null: nothing does. */
-  readonly remedy: string | null;
-}
+import { type ColumnRule, isMadeByFunction, NO_RULE, type TableRule } from '../model/table-rule.ts';
+import { transformFault, withTransform } from './apply-transform.ts';
+import { type RuleFault, wrong } from './rule-fault.ts';
 
 /** The table as the rule wants it; or the table as it was, and why that cannot be. */
 export function applyRule(table: SourceTable, rule: TableRule): { table: SourceTable; fault: RuleFault | null } {
@@ -26,10 +21,14 @@ export function applyRule(table: SourceTable, rule: TableRule): { table: SourceT
   const isLeftOut = (column: SourceColumn): boolean =>
     rule.columnRule(column.name).exclude || hiddenSource(column, rule) !== null;
   const kept = table.columns.filter((column) => !isLeftOut(column));
-  const columns = kept.map((column) => withChoice(column, rule.columnRule(column.name)));
+  const columns = withTransform(
+    kept.map((column) => withChoice(column, rule.columnRule(column.name))),
+    rule,
+  );
   const order = [...new Set([...rule.orderBy, ...key])];
   const fault =
     computedFault(table, rule) ??
+    transformFault(table, kept, rule) ??
     columnFault(table, { key, order, rule }) ??
     partitionFault(table, order, rule.partitionBy);
   if (fault !== null) return { table, fault };
@@ -57,10 +56,6 @@ export function hiddenSource({ name, generation }: SourceColumn, rule: TableRule
   if (generation === undefined || own.exclude || own.mask !== null || own.isPlain) return null;
   const isHidden = ({ exclude, mask }: ColumnRule): boolean => exclude || mask !== null;
   return generation.madeFrom.find((source) => isHidden(rule.columnRule(source))) ?? null;
-}
-
-function wrong(reason: string): RuleFault {
-  return { reason, remedy: 'Correct the rule of the table in the configuration.' };
 }
 
 function withChoice(column: SourceColumn, { as, unfit, mask, nullable, codec }: ColumnRule): SourceColumn {
@@ -144,7 +139,7 @@ function columnFault(
     // Two rows must not become one.
     if (mask !== null && mask.kind !== 'hash')
       return wrong(
-        `has the column “${name}” in its key, which can ${mask.kind === 'transform' ? 'be hashed, not transformed' : 'only be hashed'}`,
+        `has the column “${name}” in its key, which can ${isMadeByFunction(mask) ? 'be hashed, not transformed' : 'only be hashed'}`,
       );
     if (key.includes(name)) continue;
     if (column.nullable) return wrong(`cannot be sorted by “${name}”, which may be NULL`);

@@ -15,6 +15,7 @@ import {
 } from '../codec/canonical.ts';
 import { isComputed } from '../codec/computed-sql.ts';
 import { chIdent, pgIdent } from '../model/quote.ts';
+import { isMadeByFunction } from '../model/table-rule.ts';
 import { isKeyless, onDeleteOf, type SourceColumn, type SourceTable, tableLabel } from '../model/table.ts';
 
 /** SQL of the same thing in both engines. */
@@ -89,7 +90,7 @@ export function planTable(table: SourceTable, action: UnfitAction, encoding: Sou
 
 /** What a function of the configuration has made can be computed by neither engine. */
 function isTransformed({ choice }: SourceColumn): boolean {
-  return choice?.mask?.kind === 'transform';
+  return isMadeByFunction(choice?.mask);
 }
 
 function notCompared(table: SourceTable): string {
