@@ -55,6 +55,7 @@ const PARAMS: Readonly<Record<ParamName, string>> = {
 const KNOWN = {
   isUtc: true,
   hasRules: false,
+  hasFewCampaigns: true,
   budgetKind: 'lifetime',
   at: { lsn: '0/1', commit_time: SPAN.now, loading: false },
 } as const;

@@ -124,11 +124,12 @@ async function plan(
   if (past !== null && kpi.source === 'copy')
     throw new AppError('USAGE', `“${kpi.name}” is about this moment: it has no past`);
   // Of the past the rules are the present ones: whether there are any is not asked.
-  const { at, hasRules } = past === null ? await readPresent(clickhouse, names) : { at: past, hasRules: true };
+  const { at, ...found } =
+    past === null ? await readPresent(clickhouse, names) : { at: past, hasRules: true, hasFewCampaigns: false };
   const now = kpi.source === 'copy' ? new Date().toISOString().slice(0, -1).replace('T', ' ') : at.commit_time;
   const values = { ...valuesOf(request, now), past };
   const { timezone, budgetKind } = values;
-  const known = { isUtc: timezone === 'UTC', hasRules, budgetKind, at };
+  const known = { ...found, isUtc: timezone === 'UTC', budgetKind, at };
   const hasRange = kpi.params.includes('from');
   const range = hasRange ? await rangeOf(clickhouse, names, kpi, { ...request, ...values }) : null;
   const isAnswerable = hasRange ? range !== null : !kpi.params.includes('now') || values.now !== null;

@@ -97,9 +97,11 @@ test.each([
       budgetKind: asked.budget_kind as 'lifetime' | 'daily',
       at: { lsn: null, commit_time: null, loading: false },
     };
+    const [few, many] = [true, false].map((hasFewCampaigns) => knownSources({ ...known, hasFewCampaigns }));
     for (const name of Object.keys(KPIS) as KpiName[]) {
-      const rows = await askOf(name, { ...asked, timezone }, { sources: knownSources(known) });
-      expect({ name, rows }).toEqual({ name, rows: await askOf(name, { ...asked, timezone }, {}) });
+      const rows = await askOf(name, { ...asked, timezone }, {});
+      expect({ name, rows: await askOf(name, { ...asked, timezone }, { sources: few! }) }).toEqual({ name, rows });
+      expect({ name, rows: await askOf(name, { ...asked, timezone }, { sources: many! }) }).toEqual({ name, rows });
     }
   }
 });

@@ -32,7 +32,7 @@ export interface Sources {
   readonly whole_hours: string;
   /** No SQL: the time zone asked for is known to be UTC, so sums need no second way. */
   readonly isUtc: boolean;
-  /** No SQL: nobody has rules and budgets are of the whole life, so nothing needs the single days of campaigns. */
+  /** No SQL: nobody has rules and budgets are of the whole life, so nothing needs the single days of campaigns, and these are few. */
   readonly isPlain: boolean;
 }
 
@@ -69,6 +69,8 @@ export interface Known {
   readonly isUtc: boolean;
   /** Some campaign or advertiser has a rule for its price or budget. */
   readonly hasRules: boolean;
+  /** A list of all campaigns is short. */
+  readonly hasFewCampaigns: boolean;
   /** What budgets are for where no rule says it. */
   readonly budgetKind: 'lifetime' | 'daily';
   readonly at: AsOf;
@@ -84,14 +86,14 @@ const WITHOUT_RULES = {
 } as const satisfies Partial<Sources>;
 
 /** The present, where this is known of it. */
-export function knownSources({ isUtc, hasRules, budgetKind, at }: Known): Sources {
+export function knownSources({ isUtc, hasRules, hasFewCampaigns, budgetKind, at }: Known): Sources {
   return {
     ...PRESENT,
     ...(hasRules ? {} : WITHOUT_RULES),
     as_of: asOfRow(at),
     whole_hours: isUtc ? 'true' : PRESENT.whole_hours,
     isUtc,
-    isPlain: !hasRules && budgetKind === 'lifetime',
+    isPlain: !hasRules && hasFewCampaigns && budgetKind === 'lifetime',
   };
 }
 

@@ -120,14 +120,15 @@ async function sourceFindings({ config, endpoints }: Context): Promise<Finding[]
   }
 }
 
-/** Expressions of the configuration that ClickHouse refuses; one that cannot be asked is told by its own findings. */
+/** Expressions of the configuration that ClickHouse refuses, or that it could not be asked about. */
 async function computedFindings(url: string, { tables }: Catalog): Promise<Finding[]> {
   await using clickhouse = new ClickHouse(url);
   try {
     return tableFaults(await findComputedFaults(clickhouse, tables));
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return [];
+    const message = `the expressions of computed columns could not be tried: ${error.message}`;
+    return [{ code: 'computed_not_tried', severity: 'warning', object: 'tables', message, remedy: error.hint }];
   }
 }
 
