@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { transformRows } from '../src/config/define-config.ts';
+import { type RowRule, transformRows } from '../src/config/define-config.ts';
 import { copiedTables } from '../src/config/table-rules.ts';
 import type { RowValue } from '../src/model/table-rule.ts';
 import { pgRows } from '../src/source/connection.ts';
@@ -15,6 +15,7 @@ import {
   type TemporaryPostgres,
 } from './support/databases.ts';
 import { pipelineOptions, startPipeline } from './support/pipeline.ts';
+import { temporaryAdSource } from './support/ad-source.ts';
 import { presentWriter } from './support/plant.ts';
 import { PipelineProcess } from './support/process.ts';
 import { tableState } from './support/tables.ts';
@@ -253,4 +254,61 @@ test('GIVEN functions that fail, or rules that do not fit THEN the table is quar
       values: '1',
     })),
   );
+});
+
+test('GIVEN tables that key figures are made of THEN a function makes what they have besides, changes of it are exact, and one that reads long values wants REPLICA IDENTITY FULL', async () => {
+  await using pg = await temporaryAdSource();
+  await using ch = await temporaryClickHouse();
+  await pg.client.query(
+    `ALTER TABLE impressions ADD device int, ADD label text; ALTER TABLE clicks ADD page text, ADD label text; INSERT INTO advertiser (name) VALUES ('A');
+     INSERT INTO campaign (name, bid, budget, advertiser_id) SELECT 'c' || i, i, 10, 1 FROM generate_series(1, 3) i;
+     INSERT INTO impressions (campaign_id, device, label) SELECT 1 + i % 3, i % 7, 'raw' FROM generate_series(1, 200) i; INSERT INTO clicks (campaign_id, page) VALUES (1, 'p')`,
+  );
+  const labelled = (column: string, as: 'number' | 'text'): RowRule =>
+    transformRows({
+      reads: { campaign_id: 'number', [column]: as },
+      sets: ['label'],
+      row: (given) => ({ label: `${String(given['campaign_id'])}/${String(given[column])}` }),
+    });
+  const impressions = { match: 'public.impressions', transform: labelled('device', 'number') };
+  const pipeline = startPipeline(pg, ch, { tables: [impressions] });
+  await pipeline.caughtUp();
+  await pg.client.query(
+    `UPDATE impressions SET device = 9 WHERE id % 5 = 0; UPDATE impressions SET campaign_id = 1 + (campaign_id + id) % 3 WHERE id % 3 = 0; DELETE FROM impressions WHERE id % 7 = 0;
+     INSERT INTO impressions (campaign_id, device) VALUES (2, NULL), (NULL, 4)`,
+  );
+  await pipeline.caughtUp();
+  const label = `coalesce(campaign_id::text, 'null') || '/' || coalesce(device::text, 'null')`;
+  const wanted = await pgRows(
+    pg.client,
+    `SELECT id::int AS id, campaign_id, device, ${label} AS label FROM impressions ORDER BY id`,
+  );
+  const found = await ch.client.rows(
+    `SELECT id, campaign_id, device, label FROM ${ch.database}.impressions_current ORDER BY id`,
+  );
+  const text = (value: unknown): string | null => (value === null ? null : String(value as number));
+  expect(found).toEqual(
+    wanted.map((row) => ({
+      ...row,
+      id: Number(row['id']),
+      campaign_id: row['campaign_id'] === null ? null : Number(row['campaign_id']),
+      device: row['device'] === null ? null : Number(row['device']),
+    })),
+  );
+  const counts = await pgRows(
+    pg.client,
+    'SELECT campaign_id AS id, count(*) AS n FROM impressions GROUP BY 1 ORDER BY 1 NULLS LAST',
+  );
+  const sums = await ch.client.rows<{ id: number | null; n: string }>(
+    `SELECT campaign_id AS id, sum(impressions) AS n FROM ${ch.database}.campaign_hourly GROUP BY 1 HAVING n != 0 ORDER BY 1 NULLS LAST`,
+  );
+  expect(sums.map(({ id, n }) => [text(id), text(n)])).toEqual(counts.map(({ id, n }) => [text(id), text(n)]));
+  await pipeline.stop();
+  const clicks = { match: 'public.clicks', transform: labelled('page', 'text') };
+  await using second = startPipeline(pg, ch, { tables: [impressions, clicks] });
+  await second.caughtUp();
+  expect(await tableState(pg, ch, 'public.clicks')).toMatchObject({
+    phase: 'quarantined',
+    reason: expect.stringContaining('reads “page”, which updates may leave out') as string,
+  });
 });
