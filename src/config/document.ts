@@ -125,6 +125,7 @@ What is said above of transforms holds for the columns that it sets: pure, no co
 - An update may leave out a long value that it did not change. If the function reads that column, the row is read again by its key, or told in full under REPLICA IDENTITY FULL, which is faster where such updates are many. Tables that key figures are made of need it, if a column
   that is read can be so long: the table is quarantined otherwise, with the statement that helps.
 - Columns that are read as something of which there is no binary form here (\`numeric\`, times, \`jsonb\`, floats as text …) make the stream of all tables one of text, which is slower.
+- A row costs more: with a function over three of four columns 0.6 instead of 3.2 million rows were decoded per second of a core (a function of one column: 2.5).
 - It leaves no rows out: \`where\` does. It makes no new columns: a view in ClickHouse does, or \`computed\` for a generated one.
 `;
 
