@@ -312,3 +312,25 @@ test('GIVEN tables that key figures are made of THEN a function makes what they 
     reason: expect.stringContaining('reads “page”, which updates may leave out') as string,
   });
 });
+
+test('GIVEN a row that is read again because an update left a value out WHEN the function fails for it THEN that table is quarantined, and the others go on', async () => {
+  await using pg = await temporaryPostgres();
+  await using ch = await temporaryClickHouse();
+  await pg.client.query(`${TABLE}; ${IDENTITIES[0][1]}; CREATE TABLE other (id int PRIMARY KEY)`);
+  const failing = transformRows({
+    reads: { age: 'number', note: 'text' },
+    sets: ['note'],
+    row: ({ age, note }) => {
+      if (age === 666) throw new RangeError(String(note));
+      return { note: note?.slice(0, 3) ?? null };
+    },
+  });
+  await using pipeline = startPipeline(pg, ch, { tables: [{ match: 'public.t', transform: failing }] });
+  await pipeline.caughtUp();
+  await pg.client.query('UPDATE t SET age = 666 WHERE id = 3; INSERT INTO other VALUES (1)');
+  await pipeline.caughtUp();
+  await expect
+    .poll(async () => await tableState(pg, ch, 'public.t'), { timeout: 30_000 })
+    .toMatchObject({ phase: 'quarantined', reason: 'column note: the transform of public.t threw RangeError' });
+  expect(await ch.client.rows(`SELECT id FROM ${ch.database}.other_current`)).toEqual([{ id: 1 }]);
+});

@@ -130,7 +130,7 @@ export class Loader {
       if (state.phase !== 'catching_up' || state.loadEndLsn > lsn) continue;
       // The end of the session, which a built table asks for, would break the write off: loaded again for nothing.
       await this.#states.written(layout.table);
-      if (this.#incomplete.has(state.table)) await this.#finish(layout);
+      if (this.#incomplete.has(state.table)) await this.#orQuarantine(layout, () => this.#finish(layout));
       else if (state.building) this.#options.onBuilt(layout);
       else complete.push(layout);
     }
@@ -149,7 +149,7 @@ export class Loader {
     await this.#options.copy.tables.writeIncomplete(label, this.generation(table), incomplete, false);
     failPoint('incomplete-noted');
     this.#incomplete.add(label);
-    if (this.#states.of(layout.table).phase === 'live') await this.#settle(layout);
+    if (this.#states.of(layout.table).phase === 'live') await this.#orQuarantine(layout, () => this.#settle(layout));
   }
 
   /** Stops reading a table and waits until nothing of it is in flight. Its load rests until {@link restart}. */
@@ -269,6 +269,15 @@ export class Loader {
     if (!isOfTable || mayPass(error)) throw error;
     this.#options.onQuarantine(layout);
     await this.quarantine(layout, error);
+  }
+
+  /** Rows that are read again may be as unfit as those of a load: that costs their table, and nothing else. */
+  async #orQuarantine(layout: TableLayout, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      await this.#onFailure(layout, error);
+    }
   }
 
   async #startOver(layout: TableLayout): Promise<void> {
