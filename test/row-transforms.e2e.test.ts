@@ -286,7 +286,7 @@ test('GIVEN tables that key figures are made of THEN a function makes what they 
   const found = await ch.client.rows(
     `SELECT id, campaign_id, device, label FROM ${ch.database}.impressions_current ORDER BY id`,
   );
-  const text = (value: unknown): string | null => (value === null ? null : String(value as number));
+  const text = (value: string | number | null = null): string | null => (value === null ? null : String(value));
   expect(found).toEqual(
     wanted.map((row) => ({
       ...row,
