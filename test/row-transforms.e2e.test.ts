@@ -140,6 +140,12 @@ test('GIVEN rows that are lost, another function, or other columns THEN the copy
   );
   await first.caughtUp();
   await expect.poll(async () => await copied(ch), { timeout: 60_000 }).toEqual(await expected(pg));
+  // Two that are read, one of them set, exchange their names.
+  await pg.client.query(
+    `ALTER TABLE t RENAME email TO x; ALTER TABLE t RENAME country TO email; ALTER TABLE t RENAME x TO country; UPDATE t SET age = 3 WHERE id = 3`,
+  );
+  await first.caughtUp();
+  await expect.poll(async () => await copied(ch), { timeout: 60_000 }).toEqual(await expected(pg));
   await first.stop();
 
   const other = transformRows({

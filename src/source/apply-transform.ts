@@ -7,10 +7,14 @@ import type { SourceColumn, SourceTable } from '../model/table.ts';
 import type { TableRule } from '../model/table-rule.ts';
 import { type RuleFault, wrong } from './rule-fault.ts';
 
-/** The columns, each told how the function reads it. Those it sets tell which columns it reads: another one of the same name is noticed. */
+/** The columns, each told how the function reads it. Those it sets tell which columns it reads: another one of the same name, or type, is noticed. */
 export function withTransform(columns: readonly SourceColumn[], { transform }: TableRule): SourceColumn[] {
   if (transform === null) return [...columns];
-  const attnums = columns.filter(({ name }) => Object.hasOwn(transform.reads, name)).map(({ attnum }) => attnum);
+  const identityOf = (wanted: string): string => {
+    const { attnum, typeName } = columns.find(({ name }) => name === wanted) ?? {};
+    return `${attnum} ${typeName}`;
+  };
+  const read = JSON.stringify(Object.keys(transform.reads).map(identityOf));
   return columns.map((column) => {
     const readAs = Object.hasOwn(transform.reads, column.name) ? transform.reads[column.name] : undefined;
     const { choice } = column;
@@ -18,7 +22,7 @@ export function withTransform(columns: readonly SourceColumn[], { transform }: T
       ...column,
       ...(readAs === undefined ? {} : { readAs }),
       ...(choice?.mask?.kind === 'row'
-        ? { choice: { ...choice, mask: { kind: 'row', source: `${attnums.join(' ')} ${choice.mask.source}` } } }
+        ? { choice: { ...choice, mask: { kind: 'row', source: `${read} ${choice.mask.source}` } } }
         : {}),
     };
   });
