@@ -13,6 +13,8 @@ export default defineConfig({
     pool: 'forks',
     // Tests wait for processes and servers as much as they compute: with two, two cores were idle for a fifth of the time.
     maxWorkers: 3,
+    // What is polled asks ClickHouse, mostly: at the usual 50 ms the asking takes a large part of a core.
+    expect: { poll: { interval: 200 } },
     passWithNoTests: false,
   },
 });

@@ -94,14 +94,18 @@ test.each([
     const known = {
       isUtc: timezone === 'UTC',
       hasRules: false,
+      hasFewCampaigns: true,
       budgetKind: asked.budget_kind as 'lifetime' | 'daily',
       at: { lsn: null, commit_time: null, loading: false },
     };
-    const [few, many] = [true, false].map((hasFewCampaigns) => knownSources({ ...known, hasFewCampaigns }));
+    const sources = knownSources(known);
+    // Where it says nothing for many campaigns, it is asked as for few.
+    const many = knownSources({ ...known, hasFewCampaigns: false });
     for (const name of Object.keys(KPIS) as KpiName[]) {
       const rows = await askOf(name, { ...asked, timezone }, {});
-      expect({ name, rows: await askOf(name, { ...asked, timezone }, { sources: few! }) }).toEqual({ name, rows });
-      expect({ name, rows: await askOf(name, { ...asked, timezone }, { sources: many! }) }).toEqual({ name, rows });
+      expect({ name, rows: await askOf(name, { ...asked, timezone }, { sources }) }).toEqual({ name, rows });
+      if (withSources(KPIS[name].sql, many) === withSources(KPIS[name].sql, sources)) continue;
+      expect({ name, rows: await askOf(name, { ...asked, timezone }, { sources: many }) }).toEqual({ name, rows });
     }
   }
 });

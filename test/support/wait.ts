@@ -12,13 +12,18 @@ export interface WaitOptions {
   readonly timeoutMs?: number;
 }
 
+/** A condition may ask ClickHouse, which takes what it waits for the processor: asked less often the longer it lasts. */
+const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS, SHARE_OF_WAIT] = [20, 300, 0.15];
+
 /** Polls until the condition gives something true, and returns that. An error of the condition ends the wait. */
 export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitOptions): Promise<NonNullable<T>> {
-  const deadline = Date.now() + (options.timeoutMs ?? 30_000) * PATIENCE;
+  const begun = Date.now();
+  const deadline = begun + (options.timeoutMs ?? 30_000) * PATIENCE;
   while (true) {
     const value = await condition();
     if (value) return value;
     if (Date.now() > deadline) throw new Error(`timed out waiting for ${options.what}`);
-    await sleep(20);
+    const pauseMs = Math.max(FIRST_PAUSE_MS, (Date.now() - begun) * SHARE_OF_WAIT);
+    await sleep(Math.min(pauseMs, LONGEST_PAUSE_MS));
   }
 }
