@@ -1,6 +1,7 @@
 /** Partitioned tables: copied through the root, whatever happens to the partitions. */
 import { expect, test } from 'vitest';
 import { openProxy } from '../src/chaos/proxy.ts';
+import { ask } from './support/ask-tables.ts';
 import { temporaryClickHouse, temporaryPostgres } from './support/databases.ts';
 import { startPipeline } from './support/pipeline.ts';
 import { followShapes, inPublic, pairDifferences, type ShapeCopy } from './support/shape-copy.ts';
@@ -152,3 +153,48 @@ test('GIVEN a table that is copied by itself WHEN it is attached to a partitione
   await copy.expectEqual('detached');
   expect(await pairDifferences(copy.pg, copy.ch, inPublic('loner'))).toEqual([]);
 }, 300_000);
+
+test('GIVEN a partitioned table that is built anew WHEN a partition is emptied meanwhile THEN the new mirror takes its place, without the rows that it had', async () => {
+  await using pg = await temporaryPostgres();
+  await using ch = await temporaryClickHouse();
+  await using proxy = await openProxy(pg.url);
+  await pg.client.query(EVENTS);
+  await using pipeline = startPipeline(pg, ch, { postgresUrl: proxy.url, loadConnections: 1, catalogPollMs: 200 });
+  await pipeline.caughtUp();
+  const hold = proxy.hold('"events_3"');
+  expect(await ask(pg, ch, 'resync', ['public.events'])).toMatchObject({ status: 'done' });
+  // The rows of events_1 are in the new mirror by now.
+  await hold.reached();
+  await pg.client.query(
+    "TRUNCATE events_1; INSERT INTO events VALUES (7000, 3, 'new'); DELETE FROM events WHERE day = 12",
+  );
+  await waitFor(async () => (await tableState(pg, ch, 'public.events')).generation > 2, { what: 'another load' });
+  hold.release();
+  await pipeline.caughtUp();
+  expect(await tableState(pg, ch, 'public.events')).toMatchObject({ phase: 'live', building: false });
+  expect(await pairDifferences(pg, ch, inPublic('events'))).toEqual([]);
+  // It is still known how it is published: a change that was left out is noticed.
+  await pg.client.query(
+    `ALTER PUBLICATION millrace DROP TABLE events; UPDATE events SET amount = 99 WHERE day = 13; ALTER PUBLICATION millrace ADD TABLE events`,
+  );
+  await settled({ pg, ch }, 'what was not published');
+  await pipeline.stop();
+});
+
+test('GIVEN a partitioned table that somebody has added WHEN a partition is emptied THEN it is loaded again, and still counts as added and published', async () => {
+  await using pg = await temporaryPostgres();
+  await using ch = await temporaryClickHouse();
+  await pg.client.query(`${EVENTS}; CREATE TABLE other (id int PRIMARY KEY)`);
+  await using pipeline = startPipeline(pg, ch, { includeTables: ['public.other'] });
+  await pipeline.caughtUp();
+  expect(await ask(pg, ch, 'add', ['public.events'])).toMatchObject({ status: 'done' });
+  await pipeline.caughtUp();
+  const before = await tableState(pg, ch, 'public.events');
+  await pg.client.query('TRUNCATE events_1');
+  await settled({ pg, ch }, 'the partition to be empty');
+  await pipeline.caughtUp();
+  const { chosen, published, build } = await tableState(pg, ch, 'public.events');
+  expect({ chosen, published, build }).toEqual({ chosen: 'added', published: before.published, build: before.build });
+  expect(before.published).not.toBe('');
+  await pipeline.stop();
+});

@@ -9,16 +9,22 @@ import { isKeyless, onDeleteOf } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import { historyColumns, type TableLayout, layoutNames } from './layout.ts';
 
-/** Ends the ghosts of a table that is consistent now; nothing to do after a first load. */
+/**
+ * Ends the ghosts of a table that is consistent now; nothing to do after a first load.
+ *
+ * @param of.patience null: before a session, which begins anew whatever fails.
+ */
 export async function endGhosts(
   copy: Copy,
   layout: TableLayout,
-  { state, patience }: { state: TableState; patience: Patience },
+  { state, patience }: { state: TableState; patience: Patience | null },
 ): Promise<void> {
-  if (isKeyless(layout.table)) {
-    const what = `the end of the load of ${state.table}`;
-    return await untilDone(() => dropOlder(copy, layout, state, patience.signal), { ...patience, what });
-  }
+  const signal = patience?.signal;
+  const done = async (action: () => Promise<unknown>): Promise<void> => {
+    if (patience === null) await action();
+    else await untilDone(action, { ...patience, what: `the end of the load of ${state.table}` });
+  };
+  if (isKeyless(layout.table)) return await done(() => dropOlder(copy, layout, state, signal));
   const policy = onDeleteOf(layout.table);
   if (state.baseVersion === 0n || policy === 'keep') return;
   const { mirror } = layoutNames(copy.names, layout);
@@ -29,8 +35,8 @@ export async function endGhosts(
       : 'SELECT * REPLACE({base:UInt64} AS _version, 1 AS _deleted)';
   const insert = async (sql: string): Promise<void> => {
     const params = { base: String(state.baseVersion), us: String(state.baseTimeUs) };
-    const options = { params, settings: copy.fence.settings('resync'), signal: patience.signal };
-    await untilDone(() => copy.clickhouse.command(sql, options), { ...patience, what: `the end of ${state.table}` });
+    const options = { params, settings: copy.fence.settings('resync'), ...(signal === undefined ? {} : { signal }) };
+    await done(() => copy.clickhouse.command(sql, options));
   };
   // The history first: once the mirror has the tombstones, nothing tells any more which rows they were for.
   if (layout.history) {
@@ -48,7 +54,7 @@ export async function endGhosts(
  * Of a table without a key: takes out what was streamed before the snapshot it was loaded from, and what earlier
  * attempts loaded. For a table that is consistent, whose rows of both lie in the mirror that it was loaded into.
  */
-export async function dropOlder(
+async function dropOlder(
   { clickhouse, names, fence }: Copy,
   layout: TableLayout,
   { baseVersion }: Pick<TableState, 'baseVersion'>,

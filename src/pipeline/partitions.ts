@@ -10,8 +10,8 @@
  */
 import type { Checkpoint } from '../destination/checkpoint.ts';
 import { CLEAN } from '../destination/checkpoint.ts';
-import { isFollowed, newTableState, type TableState } from '../destination/table-state.ts';
-import type { Lsn } from '../model/lsn.ts';
+import { isFollowed, type TableState } from '../destination/table-state.ts';
+import { type Lsn, NO_LSN } from '../model/lsn.ts';
 import { type Leaf, tableLabel } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import type { TableLayout } from './layout.ts';
@@ -124,22 +124,23 @@ export async function bringPartitionsIntoLine(
     }
     if (fault !== null) reloaded.set(state.table, fault);
     await copy.tables.writeTable(
-      fault === null ? { ...state, leaves } : againFrom(state, { ...place, leaves, layout }),
+      fault === null ? { ...state, leaves } : againFrom(state, { ...place, checkpoint, leaves }),
     );
   }
   return { checkpoint, reloaded };
 }
 
 /**
- * The state of a table that is loaded again in place: what was committed before `lsn` is left out of the stream, the
- * load sees it, and its rows stand above everything that was applied before.
+ * The state of a table that is loaded again in place, which is where its rows go now: that may be a mirror beside the one
+ * that is read. What was committed before `lsn` is left out of the stream, the load sees it, and its rows stand above
+ * everything that was applied before. Whatever else is known of the table stays known: which mirror has its rows, how
+ * it is published, that somebody has added it.
  */
 function againFrom(
   state: TableState,
-  { lsn, leaves, layout, checkpoint }: { lsn: Lsn; leaves: string; layout: TableLayout; checkpoint: Checkpoint },
+  { lsn, leaves, checkpoint }: { lsn: Lsn; leaves: string; checkpoint: Checkpoint },
 ): TableState {
-  const { building, oid, shape, target } = state;
   const base = { fromLsn: lsn, baseVersion: lsn - 1n, baseTimeUs: checkpoint.appliedCommitTimeUs };
-  const generation = state.generation + 1;
-  return { ...newTableState(layout.table), ...base, building, oid, shape, target, leaves, generation };
+  const load = { phase: 'waiting' as const, chunksTotal: 0, rowsEstimated: 0, filenode: 0n, loadEndLsn: NO_LSN };
+  return { ...state, ...load, ...base, leaves, generation: state.generation + 1, reason: '' };
 }

@@ -16,10 +16,9 @@ import { findMirrors, isMirrorOf, mirrorComment, type MirrorIdentity } from '../
 import type { TableState } from '../destination/table-state.ts';
 import { type Lsn, maxLsn, NO_LSN } from '../model/lsn.ts';
 import { chIdent } from '../model/quote.ts';
-import { isKeyless } from '../model/table.ts';
 import type { Copy } from './copy.ts';
 import { failPoint } from './fail-points.ts';
-import { dropOlder } from './ghosts.ts';
+import { endGhosts } from './ghosts.ts';
 import { isBuiltBeside, type TableLayout } from './layout.ts';
 
 /** A request to build a table anew. */
@@ -165,7 +164,8 @@ async function takePlace(
   await fence.assertHeld();
   const mirrors = await findMirrors(clickhouse, names);
   if (!isMirrorOf(mirrors.read.get(target), identity)) {
-    if (isKeyless(layout.table)) await dropOlder(copy, layout, state);
+    // A partitioned table may have been loaded again while it was built: into the rows of the first load.
+    await endGhosts(copy, layout, { state, patience: null });
     await exchange(copy, layout, { next, clone: cloneName(target), hasMirror: mirrors.read.has(target) });
   }
   failPoint('exchanged');
