@@ -21,6 +21,8 @@ export class PipelineProcess implements AsyncDisposable {
   /** What the processes wrote on stderr, for the message of a failure. */
   output = '';
   kills = 0;
+  /** How processes ended that nobody has ended, as {@link ending} says it. */
+  readonly gaveUp: string[] = [];
 
   /** @param settings Environment. @param folder Where its configuration is. */
   constructor(pg: TemporaryPostgres, ch: TemporaryClickHouse, settings: Record<string, string> = {}, folder?: string) {
@@ -43,6 +45,7 @@ export class PipelineProcess implements AsyncDisposable {
   /** Starts it, if it does not run. `failAt` lets it die at a fail point: `landed:3`. */
   start(failAt = ''): void {
     if (this.isRunning) return;
+    if (this.#child !== null) this.gaveUp.push(this.ending);
     const child = spawnRun({
       ...this.#folder,
       logLevel: process.env['TEST_LOG_LEVEL'] ?? 'warn',
@@ -97,6 +100,7 @@ export class PipelineProcess implements AsyncDisposable {
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     const child = this.#child;
     this.#last = child;
+    if (child !== null && !this.isRunning) this.gaveUp.push(this.ending);
     this.#child = null;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
     this.kills++;

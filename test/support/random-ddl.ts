@@ -1,210 +1,31 @@
 /**
  * Random changes of tables and of their rows together: several sessions, transactions that mix both, and that are
  * rolled back. What a step does follows from its numbers and from the catalogue as its session sees it, so that a
- * sequence of steps is repeatable. Values carry the name of the column they were written to.
+ * sequence of steps is repeatable.
+ *
+ *   kinds: random-ddl-kinds.ts (rows, columns, keys, tables), random-ddl-more.ts (partitions, keys, types, publication)
  */
 import type pg from 'pg';
-import { pgIdent } from '../../src/model/quote.ts';
 import { connectPostgres } from '../../src/source/connection.ts';
+import { COLUMN_DDL, createTable, DML, REBUILD_DDL, TABLE_DDL } from './random-ddl-kinds.ts';
+import { KEY_DDL, PARTITION_DDL, PUBLICATION_DDL, TYPE_DDL } from './random-ddl-more.ts';
+import { type DdlStep, type Make, pickFrom, readWorld } from './random-ddl-tables.ts';
 
 /** Sessions that work side by side. */
 export const SESSIONS = 3;
 
-/** One step of one session; the numbers, 0 to 9,999, choose table, column, type, value. */
-export interface DdlStep {
-  readonly session: number;
-  readonly kind: string;
-  readonly a: number;
-  readonly b: number;
-}
-
-interface Column {
-  readonly name: string;
-  readonly type: string;
-  readonly notNull: boolean;
-  readonly isKey: boolean;
-}
-
-interface Table {
-  readonly name: string;
-  readonly keyName: string | null;
-  readonly columns: readonly Column[];
-}
-
-type Make = (table: Table, step: DdlStep) => string;
-
-const COLUMN_NAMES = ['a', 'b', 'c', 'd', 'e', 'A', 'order'];
-const TABLE_NAMES = ['t1', 't2', 't3', 'T 4'];
-const TYPES = [
-  'integer',
-  'bigint',
-  'text',
-  'varchar(20)',
-  'numeric(12,3)',
-  'timestamp without time zone',
-  'boolean',
-  'double precision',
-  'uuid',
-  'jsonb',
-  'integer[]',
-  'numeric',
-];
-
-/** A value that tells which column it was written to. */
-function literal(column: string, type: string, n: number): string {
-  if (type === 'text') {
-    // Every few, one too large for its row: updates of other columns leave it out of the WAL.
-    if (n % 9 === 0) return `(SELECT string_agg(md5('${column}${n}' || i), '') FROM generate_series(1, 160) i)`;
-    return `'${column}/${n}'`;
-  }
-  if (type.startsWith('character varying')) return `'${column}-${n}'`;
-  if (type.startsWith('numeric')) return `${n}.${n % 8}5`;
-  if (type.startsWith('timestamp')) return `timestamp '2026-01-01' + ${n} * interval '1 min'`;
-  if (type === 'boolean') return n % 2 === 0 ? 'true' : 'false';
-  if (type === 'double precision') return `${n} / 7e0`;
-  if (type === 'uuid') return `md5('${column}${n}')::uuid`;
-  if (type === 'jsonb') return `jsonb_build_object('${column}', ${n})`;
-  if (type === 'integer[]') return `ARRAY[${n}, NULL]`;
-  return String(n + (column.codePointAt(0) ?? 0) * 10_000);
-}
-
-function pickFrom<Item>(items: readonly Item[], n: number): Item | undefined {
-  return items[n % Math.max(items.length, 1)];
-}
-
-const others = (table: Table): Column[] => table.columns.filter(({ isKey }) => !isKey);
-const at = (table: Table): string => `public.${pgIdent(table.name)}`;
-const alter = (table: Table, action: string): string => `ALTER TABLE ${at(table)} ${action}`;
-const some = (table: Table, n: number): string =>
-  `hashtext(${table.columns
-    .filter(({ isKey }) => isKey)
-    .map(({ name }) => `${pgIdent(name)}::text`)
-    .join(' || ')}) & 3 = ${n % 4}`;
-
-/** A statement on one of the columns that are no key; nothing where there is none. */
-function onColumn(make: (table: Table, column: Column, step: DdlStep) => string): Make {
-  return (table, step) => {
-    const column = pickFrom(others(table), step.b);
-    return column === undefined ? '' : make(table, column, step);
-  };
-}
-
-function addColumn(table: Table, name: string, { a, b }: DdlStep): string {
-  const type = pickFrom(TYPES, b) as string;
-  const value = literal(name, type.replace('varchar', 'character varying'), b);
-  const tail = ['', ` DEFAULT ${value}`, ` NOT NULL DEFAULT ${value}`][a % 3] as string;
-  return alter(table, `ADD COLUMN ${pgIdent(name)} ${type}${value.startsWith('(SELECT') ? '' : tail}`);
-}
-
-/** Changes of rows. */
-export const DML: Readonly<Record<string, Make>> = {
-  insert: (table, { a, b }) => {
-    const names = table.columns.map(({ name }) => pgIdent(name)).join(', ');
-    const rows = Array.from({ length: 1 + (a % 6) }, (_, i) => {
-      const values = table.columns.map(({ name, type, notNull, isKey }, j) => {
-        if (!notNull && !isKey && (a + i + j) % 6 === 0) return 'NULL';
-        return isKey && /^(?:integer|bigint)$/.test(type) ? String((b + i * 37) % 400) : literal(name, type, b + i);
-      });
-      return `(${values.join(', ')})`;
-    });
-    return `INSERT INTO ${at(table)} (${names}) VALUES ${rows.join(', ')} ON CONFLICT DO NOTHING`;
-  },
-  update: onColumn(
-    (table, { name, type }, { a, b }) =>
-      `UPDATE ${at(table)} SET ${pgIdent(name)} = ${literal(name, type, a)} WHERE ${some(table, b)}`,
-  ),
-  updateAll: (table, { a }) => {
-    const sets = others(table).map(({ name, type }) => `${pgIdent(name)} = ${literal(name, type, a)}`);
-    return sets.length === 0 ? '' : `UPDATE ${at(table)} SET ${sets.join(', ')} WHERE ${some(table, a)}`;
-  },
-  rekey: (table, { a }) => {
-    const key = table.columns.find(({ isKey, type }) => isKey && /^(?:integer|bigint)$/.test(type));
-    if (key === undefined) return '';
-    const name = pgIdent(key.name);
-    return `UPDATE ${at(table)} SET ${name} = ${name} + 1000 WHERE ${some(table, a)} AND ${name} < 1000000`;
-  },
-  remove: (table, { a }) => `DELETE FROM ${at(table)} WHERE ${some(table, a)}`,
-  truncate: (table) => `TRUNCATE ${at(table)}`,
-};
-
-/** Changes of a table's columns and key. */
-const COLUMN_DDL: Readonly<Record<string, Make>> = {
-  add: (table, step) => addColumn(table, pickFrom(COLUMN_NAMES, step.a) as string, step),
-  drop: onColumn((table, { name }) => alter(table, `DROP COLUMN ${pgIdent(name)}`)),
-  rename: onColumn((table, { name }, { a }) =>
-    alter(table, `RENAME COLUMN ${pgIdent(name)} TO ${pgIdent(pickFrom(COLUMN_NAMES, a) as string)}`),
-  ),
-  swapNames: (table, { b }) => {
-    const [first, second] = [pickFrom(others(table), b), pickFrom(others(table), b + 1)];
-    if (first === undefined || second === undefined || first === second) return '';
-    const [x, y] = [pgIdent(first.name), pgIdent(second.name)];
-    const steps = [`${x} TO between`, `${y} TO ${x}`, `between TO ${y}`];
-    return steps.map((step) => alter(table, `RENAME COLUMN ${step}`)).join('; ');
-  },
-  replace: onColumn((table, { name }, step) =>
-    [alter(table, `DROP COLUMN ${pgIdent(name)}`), addColumn(table, name, step)].join('; '),
-  ),
-  renameAndAdd: onColumn((table, { name }, step) =>
-    [
-      alter(table, `RENAME COLUMN ${pgIdent(name)} TO ${pgIdent(`${name.slice(0, 40)}${step.a % 10}`)}`),
-      addColumn(table, name, step),
-    ].join('; '),
-  ),
-  notNull: onColumn((table, { name, type, notNull }, { a }) => {
-    const column = pgIdent(name);
-    if (notNull) return alter(table, `ALTER COLUMN ${column} DROP NOT NULL`);
-    const fill = `UPDATE ${at(table)} SET ${column} = ${literal(name, type, a)} WHERE ${column} IS NULL`;
-    return `${fill}; ${alter(table, `ALTER COLUMN ${column} SET NOT NULL`)}`;
-  }),
-  widen: onColumn((table, { name, type }) => {
-    const wider: Record<string, string> = {
-      integer: 'bigint',
-      'character varying(20)': 'varchar(40)',
-      'numeric(12,3)': 'numeric(20,3)',
-    };
-    return type in wider ? alter(table, `ALTER COLUMN ${pgIdent(name)} TYPE ${wider[type]}`) : '';
-  }),
-};
-
-/** Changes that write the table anew, or who its rows are. */
-const REBUILD_DDL: Readonly<Record<string, Make>> = {
-  retype: onColumn((table, { name, type }) => {
-    const column = pgIdent(name);
-    return type === 'text'
-      ? alter(table, `ALTER COLUMN ${column} DROP DEFAULT, ALTER COLUMN ${column} TYPE integer USING length(${column})`)
-      : alter(table, `ALTER COLUMN ${column} DROP DEFAULT, ALTER COLUMN ${column} TYPE text USING ${column}::text`);
-  }),
-  addVolatile: (table, { a }) =>
-    alter(table, `ADD COLUMN ${pgIdent(pickFrom(COLUMN_NAMES, a) as string)} uuid DEFAULT gen_random_uuid()`),
-  changeKey: (table, { b }) => {
-    const column = pickFrom(
-      others(table).filter(({ notNull }) => notNull),
-      b,
-    );
-    const old = table.columns.filter(({ isKey }) => isKey).map(({ name }) => pgIdent(name));
-    const key = old.length > 1 || column === undefined ? old.slice(0, 1) : [...old, pgIdent(column.name)];
-    if (table.keyName === null || key.length === old.length) return '';
-    return alter(table, `DROP CONSTRAINT ${pgIdent(table.keyName)}, ADD PRIMARY KEY (${key.join(', ')})`);
-  },
-  widenKey: (table) => {
-    const key = table.columns.find(({ isKey, type }) => isKey && type === 'integer');
-    return key === undefined ? '' : alter(table, `ALTER COLUMN ${pgIdent(key.name)} TYPE bigint`);
-  },
-  identity: (table, { a }) => alter(table, `REPLICA IDENTITY ${a % 2 === 0 ? 'FULL' : 'DEFAULT'}`),
-};
-
-const CREATE = '(id integer PRIMARY KEY, a integer, b text)';
-
-/** Changes of which tables there are. */
-const TABLE_DDL: Readonly<Record<string, Make>> = {
-  renameTable: (table, { a }) => alter(table, `RENAME TO ${pgIdent(pickFrom(TABLE_NAMES, a) as string)}`),
-  createTable: (_, { a }) => `CREATE TABLE public.${pgIdent(pickFrom(TABLE_NAMES, a) as string)} ${CREATE}`,
-  dropTable: (table) => `DROP TABLE ${at(table)}`,
-  recreate: (table) => `DROP TABLE ${at(table)}; CREATE TABLE ${at(table)} ${CREATE}`,
+const DDL: Readonly<Record<string, Make>> = {
+  ...COLUMN_DDL,
+  ...REBUILD_DDL,
+  ...TABLE_DDL,
+  ...PARTITION_DDL,
+  ...KEY_DDL,
+  ...TYPE_DDL,
+  ...PUBLICATION_DDL,
 };
 
 /** Every kind of DDL. */
-export const ALL_DDL: readonly string[] = [COLUMN_DDL, REBUILD_DDL, TABLE_DDL].flatMap((kinds) => Object.keys(kinds));
+export const ALL_DDL: readonly string[] = Object.keys(DDL);
 
 /** Transactions. */
 export const CONTROL: Readonly<Record<string, string>> = {
@@ -215,27 +36,63 @@ export const CONTROL: Readonly<Record<string, string>> = {
   rollbackTo: 'ROLLBACK TO s',
 };
 
-/** The tables to begin with, and some rows. */
-export const FIRST_TABLES = TABLE_NAMES.slice(0, 3)
-  .map(
-    (name) => `CREATE TABLE ${name} (id integer PRIMARY KEY, a integer, b text, c numeric(12,3) NOT NULL DEFAULT 1.5);
-    INSERT INTO ${name} SELECT i, i * 3, 'b/' || i FROM generate_series(1, 120) i`,
-  )
-  .join(';\n');
-
-const TABLES = `
-  SELECT c.relname AS name, p.conname AS key_name, (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
-    'notNull', a.attnotnull, 'isKey', coalesce(a.attnum = ANY (p.conkey), false)) ORDER BY a.attnum) FROM pg_attribute a
-    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
-  FROM pg_class c LEFT JOIN pg_constraint p ON p.conrelid = c.oid AND p.contype = 'p'
-  WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' ORDER BY c.relname`;
+/** The tables to begin with, and some rows: plain, without a key, with a foreign key, partitioned by range and by list. */
+export const FIRST_TABLES = `
+  CREATE SCHEMA far; CREATE TYPE public.mood AS ENUM ('calm', 'glad', 'sad', 'o''dd');
+  CREATE DOMAIN public.price AS numeric(12,3) CHECK (VALUE >= 0); CREATE TYPE public.pair AS (x integer, y text);
+  ${['public.t1', 'public.t2', 'far.t1']
+    .map(
+      (name) => `CREATE TABLE ${name} (id integer PRIMARY KEY, a integer, b text, c numeric(12,3) NOT NULL DEFAULT 1.5);
+        INSERT INTO ${name} SELECT i, i * 3, 'b/' || i FROM generate_series(1, 120) i`,
+    )
+    .join(';\n')};
+  CREATE TABLE n1 (a integer, b text, c public.mood); ALTER TABLE n1 REPLICA IDENTITY FULL;
+  INSERT INTO n1 SELECT i % 30, 'b/' || i % 30, (enum_range(NULL::public.mood))[1 + i % 4] FROM generate_series(1, 120) i;
+  CREATE TABLE c1 (id integer PRIMARY KEY, a integer REFERENCES public.t1 ON DELETE CASCADE ON UPDATE CASCADE, b text);
+  INSERT INTO c1 SELECT i, i % 50 + 1, 'b/' || i FROM generate_series(1, 80) i;
+  CREATE TABLE p1 (id integer, k integer NOT NULL, a integer, b text, PRIMARY KEY (id, k)) PARTITION BY RANGE (k);
+  CREATE TABLE q0 PARTITION OF p1 FOR VALUES FROM (0) TO (100); CREATE TABLE q1 PARTITION OF p1 FOR VALUES FROM (100) TO (200);
+  CREATE TABLE q2 PARTITION OF p1 DEFAULT; INSERT INTO p1 SELECT i, i * 3, i, 'b/' || i FROM generate_series(1, 120) i;
+  CREATE TABLE p2 (id integer, k integer NOT NULL, a integer, c public.mood, PRIMARY KEY (k, id)) PARTITION BY LIST (k);
+  CREATE TABLE q3 PARTITION OF p2 FOR VALUES IN (0); CREATE TABLE q4 PARTITION OF p2 FOR VALUES IN (1); CREATE TABLE q5 PARTITION OF p2 FOR VALUES IN (4, 5);
+  INSERT INTO p2 SELECT i, (ARRAY[0, 1, 4, 5])[1 + i % 4], i, 'glad' FROM generate_series(1, 120) i`;
 
 /**
  * SQLSTATEs of a step that its session could not do: locks and deadlocks; names that are taken or gone, also by what
- * another session committed meanwhile; values that do not fit a key (54000: its page), a constraint or another type; no transaction.
+ * another session committed meanwhile; values that do not fit a key (54000: its page), a constraint or another type; no
+ * transaction; a label of an enum that the same transaction has added (55P04).
  */
 const REFUSED =
-  /^(?:55P03|40P01|40001|25P01|25P02|3B001|23\d{3}|22\d{3}|42701|54000|42703|42P0\d|42P1\d|42804|42704|2BP01|55006|XX000)$/;
+  /^(?:55P03|55P04|40P01|40001|25P01|25P02|3B001|23\d{3}|22\d{3}|42701|54000|42703|42P0\d|42P1\d|42804|42704|42710|2BP01|55006|XX000)$/;
+
+const CHANGES_OF_ROWS = 'update updateAll rekey remove removeOne move notNull refer';
+
+/** What only some kinds may be refused for. */
+const REFUSED_OF_KIND: readonly (readonly [kinds: string, states: RegExp])[] = [
+  // Published, and of its rows nothing would be told: PostgreSQL refuses the change.
+  [CHANGES_OF_ROWS, /^55000$/],
+  // VACUUM and DETACH … CONCURRENTLY are for themselves.
+  ['rewritePartition detachSoon', /^25001$/],
+  // A partition that is being detached, or the default one, is in the way.
+  ['makePartition attach detach detachSoon', /^55000$/],
+  // Another table refers to it.
+  ['truncate', /^0A000$/],
+  // A key of a partitioned table has the columns that divide it; a foreign key of one refers to no partition of it.
+  ['changeKey gainKey refer attach', /^0A000$/],
+  // The index of a key that other tables refer to, of another type by now.
+  ['widenKey widen retype refer', /^42830$/],
+  // What another session has made of a composite type's column meanwhile.
+  ['alterPair retype widen', /^0A000$/],
+  // A partition cannot be published by itself while its table has a list of columns, and such.
+  ['publishPartition publish publishFew publishAnew', /^(?:0A000|22023)$/],
+];
+
+function isRefusal(kind: string, state: string): boolean {
+  return (
+    REFUSED.test(state) ||
+    REFUSED_OF_KIND.some(([kinds, states]) => kinds.split(' ').includes(kind) && states.test(state))
+  );
+}
 
 /** Sessions that run steps. */
 export class DdlSessions implements AsyncDisposable {
@@ -269,10 +126,10 @@ export class DdlSessions implements AsyncDisposable {
       this.log.push(`${step.session}: ${sql.length > 300 ? `${sql.slice(0, 300)}…` : sql}`);
     } catch (error) {
       const state = String((error as { code?: unknown }).code);
-      if (!REFUSED.test(state)) throw error;
+      if (!isRefusal(step.kind, state)) throw new Error(`${step.kind}: ${state}`, { cause: error });
       if (state === '25P01') return;
       await client.query('ROLLBACK');
-      this.log.push(`${step.session}: ROLLBACK (after ${state})`);
+      this.log.push(`${step.session}: ROLLBACK (${step.kind}: ${state})`);
     }
   }
 
@@ -285,16 +142,12 @@ export class DdlSessions implements AsyncDisposable {
   }
 
   async #statement(client: pg.Client, step: DdlStep): Promise<string> {
-    const make = DML[step.kind] ?? COLUMN_DDL[step.kind] ?? REBUILD_DDL[step.kind] ?? TABLE_DDL[step.kind];
+    const make = DML[step.kind] ?? DDL[step.kind];
     if (make === undefined) throw new Error(`there is no kind ${step.kind}`);
-    const { rows } = await client.query<Record<string, string | null>>(TABLES);
-    const tables = rows.map((row): Table => {
-      const columns = JSON.parse(row['columns'] ?? '[]') as Column[];
-      return { name: String(row['name']), keyName: row['key_name'] ?? null, columns };
-    });
-    const table = pickFrom(tables, step.a);
-    if (table === undefined) return step.kind === 'createTable' ? `CREATE TABLE public.t1 ${CREATE}` : '';
-    return make(table, step);
+    const world = await readWorld(client);
+    const table = pickFrom(world.tables, step.a);
+    if (table === undefined) return step.kind === 'createTable' ? createTable({ schema: 'public', name: 't1' }, 0) : '';
+    return make(table, step, world);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,13 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { copiedTables } from '../../src/config/table-rules.ts';
+import { readMirrorShapes } from '../../src/destination/mirrors.ts';
 import { isFollowed, type TableState, TableStateStore } from '../../src/destination/table-state.ts';
 import { decodeShapes, isSameShape } from '../../src/model/shape.ts';
 import { tableLabel } from '../../src/model/table.ts';
+import { wantedKey } from '../../src/pipeline/known-tables.ts';
 import { leavesFault, parseLeaves } from '../../src/pipeline/partitions.ts';
 import { readCatalog } from '../../src/source/catalog.ts';
 import { readLeaves } from '../../src/source/leaves.ts';
-import { findRelations } from '../../src/source/relations.ts';
+import { findRelations, publicationMarks } from '../../src/source/relations.ts';
 import { readLookPosition, readShapes } from '../../src/source/shapes.ts';
 import type { RealSchema } from '../schemas/real-schema.ts';
 import { copyDifferences } from './compare-any.ts';
@@ -73,9 +75,9 @@ export async function differencesOf(
 }
 
 /**
- * Waits until the pipeline has seen what the stream does not tell: names, columns, types, new tables; partitions that were
- * attached, detached, dropped or emptied by themselves. It asks for them every few seconds, so that a position alone
- * does not say so.
+ * Waits until the pipeline has seen what the stream does not tell: names, columns, types, keys, new tables; partitions that
+ * were attached, detached, dropped or emptied by themselves; what somebody has done to the publication. It asks for them
+ * every few seconds, so that a position alone does not say so.
  */
 async function catalogueSeen(
   pg: TemporaryPostgres,
@@ -99,18 +101,26 @@ async function catalogueSeen(
     const labels = await findRelations(pg.client, { oids, labels: [] });
     const shapes = await readShapes(pg.client, oids, await readLookPosition(pg.client));
     const leaves = await readLeaves(pg.client, oids);
-    const isSeenOf = (state: TableState): boolean => {
+    const roots = new Set(found.filter((table) => table.leaves !== undefined).map(({ oid }) => oid));
+    const marks = await publicationMarks(pg.client, 'millrace');
+    const keys = new Map(found.map((table) => [table.oid, wantedKey(table)]));
+    const mirrors = await readMirrorShapes(ch.client, ch, followed.map(({ target }) => target)); // prettier-ignore
+    const unseenOf = (state: TableState): string => {
       const [now, last] = [shapes.get(state.oid), decodeShapes(state.shape).at(-1)];
-      if (now === undefined || last === undefined || labels.get(state.oid) !== state.table) return false;
-      const recorded = parseLeaves(state.leaves);
-      const isSame = isSameShape(last, now) && last.types === now.types;
-      return isSame && (recorded === null || leavesFault(recorded, leaves.get(state.oid) ?? []) === null);
+      // A table that was made again under its name may be none with partitions any more.
+      const recorded = roots.has(state.oid) ? parseLeaves(state.leaves) : null;
+      if (now === undefined || labels.get(state.oid) !== state.table) return 'its name';
+      if (last === undefined || !isSameShape(last, now) || last.types !== now.types) return 'its columns';
+      if (recorded !== null && leavesFault(recorded, leaves.get(state.oid) ?? []) !== null) return 'its partitions';
+      if (state.published !== marks.get(state.oid)) return 'how it is published';
+      return state.building || mirrors.get(state.target)?.sortingKey !== keys.get(state.oid) ? 'its key' : '';
     };
+    const told = followed.map((state) => ({ table: state.table, what: unseenOf(state) }));
     const unknown = found.filter(({ oid }) => !known.has(oid)).map(tableLabel);
-    unseen = [...followed.filter((state) => !isSeenOf(state)).map(({ table }) => table), ...unknown];
+    unseen = [...told.filter(({ what }) => what !== '').map(({ table, what }) => `${what} of ${table}`), ...unknown];
     return unseen.length === 0;
   };
-  await waitFor(isSeen, { what: 'the catalogue to be seen' }).catch((error: unknown) => {
+  await waitFor(isSeen, { what: 'the catalogue to be seen', timeoutMs: 120_000 }).catch((error: unknown) => {
     throw new Error(`not seen: ${unseen.join(', ')}`, { cause: error });
   });
 }
