@@ -1,6 +1,7 @@
 /** Tables that come, go, change their names, or are asked to rest, while the others are followed. */
 import { expect, test } from 'vitest';
 import { tableDifferences } from '../src/chaos/compare.ts';
+import { openProxy } from '../src/chaos/proxy.ts';
 import { ask, lookAgain } from './support/ask-tables.ts';
 import {
   temporaryClickHouse,
@@ -115,6 +116,28 @@ test('GIVEN patterns that leave a table out, and no pipeline WHEN it is added TH
     if (round === 1) expect(await ask(pg, ch, 'add', ['far.c'])).toMatchObject({ status: 'asked' });
     if (round === 2) await pg.client.query('INSERT INTO far.c VALUES (3)');
   }
+});
+
+test('GIVEN a table that is new WHEN it is dropped, or renamed, before it is published THEN the pipeline looks again and goes on', async () => {
+  await using pg = await temporaryPostgres();
+  await using ch = await temporaryClickHouse();
+  await using proxy = await openProxy(pg.url);
+  await pg.client.query(TABLES);
+  await using pipeline = startPipeline(pg, ch, { postgresUrl: proxy.url, catalogPollMs: 200 });
+  await pipeline.caughtUp();
+  for (const change of ['DROP TABLE brief', 'ALTER TABLE brief RENAME TO c']) {
+    const hold = proxy.hold('ALTER PUBLICATION');
+    await pg.client.query('CREATE TABLE brief (id int PRIMARY KEY, t text)');
+    await hold.reached();
+    await pg.client.query(`${change}; UPDATE a SET n = n + 1`);
+    hold.release();
+    await pipeline.caughtUp();
+    await expectEqual(pg, ch, 'a', 'b');
+  }
+  await pg.client.query("INSERT INTO c VALUES (1, 'c')");
+  await pipeline.caughtUp();
+  await expectEqual(pg, ch, 'c');
+  await pipeline.stop();
 });
 
 test('GIVEN a stream WHEN tables are made, dropped, made again, renamed, and exchange their names THEN each is followed by what it is', async () => {

@@ -117,7 +117,7 @@ export function isPublished(state: PublicationState, table: TableName): boolean 
  * One that somebody has made for all tables, or for those of schemas, keeps what it has beyond.
  *
  * @throws {AppError} `CONFIG_INVALID` when such a one cannot leave out rows that are not to be copied; `POSTGRES_AUTH`
- *   without the privilege.
+ *   without the privilege; `TABLE_ALTERED` when a table is gone or has another name by now.
  */
 export async function ensurePublication(
   client: Client,
@@ -125,8 +125,21 @@ export async function ensurePublication(
   tables: readonly PublishedTable[],
 ): Promise<PublicationChange> {
   const { statements, ...change } = await planPublication(client, name, tables);
-  for (const statement of statements) await pgRows(client, statement);
+  for (const statement of statements) await pgRows(client, statement).catch(rethrowIfAltered);
   return change;
+}
+
+/** SQLSTATEs of what is gone, is there by now, or has another name: a table, a schema, a column, the publication. */
+const ALTERED_STATES: ReadonlySet<unknown> = new Set(['42P01', '3F000', '42703', '42704', '42710']);
+
+/** Statements name what was there when the catalogue was read. @throws {AppError} `TABLE_ALTERED`, or the error itself. */
+function rethrowIfAltered(error: unknown): never {
+  if (!(error instanceof AppError) || !ALTERED_STATES.has(error.details['sqlState'])) throw error;
+  throw new AppError(
+    'TABLE_ALTERED',
+    `a table or the publication was altered while it was to be published: ${error.message}`,
+    { cause: error },
+  );
 }
 
 /** What {@link ensurePublication} would do. Changes nothing. @throws {AppError} `CONFIG_INVALID` as that. */
