@@ -36,6 +36,7 @@ const WEIGHTS: Readonly<Record<string, number>> = {
   publishFew: 1,
   publishSome: 1,
   publishAnew: 1,
+  dropPublication: 1,
 };
 
 const arbitraryStep = fc.record<DdlStep>({

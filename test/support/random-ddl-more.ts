@@ -199,9 +199,10 @@ export const PUBLICATION_DDL: Readonly<Record<string, Make>> = {
     ];
     return `${PUBLICATION} SET (${pickFrom(settings, b) as string})`;
   },
+  dropPublication: () => 'DROP PUBLICATION millrace',
   publishAnew: (_, { b }, { tables }) => {
     const kept = tables.filter((_table, i) => (i + b) % 3 > 0);
     const list = kept.length === 0 ? '' : ` FOR TABLE ${kept.map(at).join(', ')}`;
-    return `DROP PUBLICATION millrace; CREATE PUBLICATION millrace${list}`;
+    return `DROP PUBLICATION IF EXISTS millrace; CREATE PUBLICATION millrace${list}`;
   },
 };
