@@ -17,13 +17,13 @@ import { randomMonth, writeRules } from './support/ad-scenes.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { temporaryClickHouse, type TemporaryClickHouse, type TemporaryPostgres } from './support/databases.ts';
 import { startPipeline } from './support/pipeline.ts';
+import { IS_LONG } from './support/long.ts';
 import { presentWriter } from './support/plant.ts';
 import { resyncTables } from './support/resync.ts';
 import { verifyOptions } from './support/verification.ts';
 import { waitFor } from './support/wait.ts';
 
 const SEED = Number(process.env['TEST_RANDOM_SEED'] ?? 4_711);
-const isLong = process.env['TEST_LONG'] === '1';
 
 /** They take turns. */
 const WAYS: readonly Asked[] = (
@@ -96,7 +96,7 @@ test('GIVEN random changes of all tables WHEN every figure is asked as of positi
   const run = async (steps: readonly string[], when: readonly number[]): Promise<void> => {
     for (const [i, step] of steps.entries()) {
       await pg.client.query(`BEGIN; ${step}; COMMIT`);
-      if (isLong) recorded.push(await record(pg, WAYS));
+      if (IS_LONG) recorded.push(await record(pg, WAYS));
       else if (when.includes(i))
         recorded.push(await record(pg, WAYS.slice(recorded.length % 2, (recorded.length % 2) + 1)));
     }

@@ -7,6 +7,7 @@ import { FAIL_POINT_TABLE } from '../src/pipeline/fail-points.ts';
 import { temporaryAdSource } from './support/ad-source.ts';
 import { CHANGES, changeUntilDead, failPointsOn } from './support/crash.ts';
 import { temporaryClickHouse, temporaryPostgres } from './support/databases.ts';
+import { casesWith } from './support/long.ts';
 import { PipelineProcess } from './support/process.ts';
 import { tableState } from './support/tables.ts';
 
@@ -21,10 +22,7 @@ test('every fail point has an occasion that a test brings about', () => {
   expect([...occasions].toSorted()).toEqual([...here, ...there].toSorted());
 });
 
-test.each([
-  { times: 1, connections: '1' },
-  { times: 3, connections: '2' },
-])(
+test.each(casesWith([{ times: 3, connections: '2' }], [{ times: 1, connections: '1' }]))(
   'GIVEN a process that dies at each step of the start and of the load, one after the other %o, WHEN changes go on THEN the copy is exact',
   { timeout: 240_000 },
   async ({ times, connections }) => {

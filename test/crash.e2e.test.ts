@@ -9,6 +9,7 @@ import { pgRows } from '../src/source/connection.ts';
 import { currentLsn } from '../src/source/slot.ts';
 import { CHANGES, changeUntilDead, failPointsOn, INSERTS, TRUNCATE } from './support/crash.ts';
 import type { TemporaryPostgres } from './support/databases.ts';
+import { casesWith } from './support/long.ts';
 import { presentWriter } from './support/plant.ts';
 import { expectEqual, type Scene, sharedScene } from './support/scene.ts';
 import { checkpointOf } from './support/tables.ts';
@@ -41,13 +42,15 @@ describe('one copy, killed again and again', () => {
     await expectEqual(scene());
   });
 
-  test.each(['partly-landed', 'landed', 'stored'])('at %s by inserts', async (point) => {
+  test.each(casesWith(['landed'], ['partly-landed', 'stored']))('at %s by inserts', async (point) => {
     await die(scene(), point, INSERTS);
     await expectEqual(scene());
   });
 
   test.each(
-    failPointsOn('recovery').flatMap((point) => [CHANGES, INSERTS].map((sql): [FailPoint, string] => [point, sql])),
+    failPointsOn('recovery').flatMap((point) =>
+      casesWith([CHANGES], [INSERTS]).map((sql): [FailPoint, string] => [point, sql]),
+    ),
   )('at %s, while it recovers from a crash', async (point, sql) => {
     await die(scene(), 'landed', sql);
     await die(scene(), point, sql);

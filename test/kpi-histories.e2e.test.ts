@@ -35,7 +35,7 @@ import {
 } from './support/kpi-histories.ts';
 import { PipelineProcess } from './support/process.ts';
 
-const RUNS = Number(process.env['TEST_RANDOM_RUNS'] ?? 3);
+const RUNS = Number(process.env['TEST_RANDOM_RUNS'] ?? 2);
 const SEED = Number(process.env['TEST_RANDOM_SEED'] ?? 31_415);
 /** Histories of one copy: what differs can be tried again by its seed. */
 const PER_COPY = 40;

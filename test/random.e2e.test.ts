@@ -29,7 +29,7 @@ const arbitraryFault = fc.oneof(
   },
 );
 
-const RUNS = Number(process.env['TEST_RANDOM_RUNS'] ?? 4);
+const RUNS = Number(process.env['TEST_RANDOM_RUNS'] ?? 2);
 /** Steps after which a fail point that was not met is given up. */
 const PATIENCE_STEPS = 400;
 

@@ -10,6 +10,7 @@ import {
   type TemporaryPostgres,
   temporaryPostgres,
 } from './support/databases.ts';
+import { casesWith } from './support/long.ts';
 import { applied, startPipeline } from './support/pipeline.ts';
 import { presentWriter } from './support/plant.ts';
 import { PipelineProcess } from './support/process.ts';
@@ -129,7 +130,10 @@ async function dieAt(point: FailPoint, pg: TemporaryPostgres, pipeline: Pipeline
 }
 
 // Every step of one build. With TEST_LONG=1 also each step in a build of its own: more than a minute.
-const EACH: readonly (readonly FailPoint[])[] = process.env['TEST_LONG'] === '1' ? STEPS.map((point) => [point]) : [];
+const EACH: readonly (readonly FailPoint[])[] = casesWith(
+  [],
+  STEPS.map((point) => [point]),
+);
 
 test.each([STEPS, ...EACH].map((points) => ({ points })))(
   'GIVEN a table that is built anew WHEN the process dies at $points THEN readers have rows all the time, and it is exact',

@@ -67,22 +67,19 @@ async function askOf(
 }
 
 describe.each([
-  ['in parts that have not met', ''],
-  ['merged', 'OPTIMIZE TABLE db.campaign_hourly FINAL'],
-])('GIVEN a rollup %s', (_, statement) => {
+  ['in parts that have not met', '', ['UTC', 'Europe/Berlin', 'Pacific/Auckland', 'Pacific/Honolulu']],
+  ['merged', 'OPTIMIZE TABLE db.campaign_hourly FINAL', ['UTC', 'Pacific/Auckland']],
+])('GIVEN a rollup %s', (_, statement, timezones) => {
   beforeAll(async () => {
     if (statement !== '') await ch.client.command(statement.replace('db', ch.database));
   });
 
-  test.each(['UTC', 'Europe/Berlin', 'Pacific/Auckland', 'Pacific/Honolulu'])(
-    'THEN in %s every figure is the same with and without projections',
-    async (timezone) => {
-      for (const name of Object.keys(KPIS) as KpiName[]) {
-        const without = await ask(name, timezone, { optimize_use_projections: 0 });
-        expect({ name, rows: await ask(name, timezone, {}) }).toEqual({ name, rows: without });
-      }
-    },
-  );
+  test.each(timezones)('THEN in %s every figure is the same with and without projections', async (timezone) => {
+    for (const name of Object.keys(KPIS) as KpiName[]) {
+      const without = await ask(name, timezone, { optimize_use_projections: 0 });
+      expect({ name, rows: await ask(name, timezone, {}) }).toEqual({ name, rows: without });
+    }
+  });
 });
 
 test.each([
