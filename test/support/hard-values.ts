@@ -117,6 +117,11 @@ const TEXT: readonly HardType[] = [
   { name: 't_geography', type: 'geography(Point, 4326)', extension: 'postgis', values: ['POINT(13.4 52.5)', 'POINT(-180 -90)'], noKey: true },
   { name: 't_box3d', type: 'box3d', extension: 'postgis', values: ['BOX3D(0 0 0,1.5 1 1)'], noKey: true },
   { name: 't_geometries', type: 'geometry[]', extension: 'postgis', values: ['{0101000000000000000000F03F0000000000000040:NULL}'], noKey: true },
+  { name: 't_vector', type: 'vector(3)', extension: 'vector', values: ['[1,2,3]', '[-0.1,1e-30,3.4028235e38]', '[0,-0,1e30]'], noKey: true },
+  { name: 't_any_vector', type: 'vector', extension: 'vector', values: ['[1]', `[${Array.from({ length: 16_000 }, (_, i) => i / 7).join(',')}]`], noKey: true },
+  { name: 't_halfvec', type: 'halfvec(2)', extension: 'vector', values: ['[1,65504]', '[-0.333,6e-8]'], noKey: true },
+  { name: 't_sparsevec', type: 'sparsevec(9)', extension: 'vector', values: ['{1:1.5,9:-2}/9', '{}/9'], noKey: true },
+  { name: 't_vectors', type: 'vector(2)[]', extension: 'vector', values: ['{"[1,2]",NULL,"[3,4]"}'], noKey: true },
   { name: 't_ltree', type: 'ltree', extension: 'ltree', values: ['', 'Top.Science.Astronomy'] },
 ]; // prettier-ignore
 
