@@ -38,7 +38,7 @@ FROM
     SELECT campaign_id, cell, sum(i) AS impressions, sum(k) AS clicks
     FROM
     (
-        SELECT campaign_id, assumeNotNull((toDayOfWeek(toTimeZone(hour, {timezone:String})) - 1) * 24 + toHour(toTimeZone(hour, {timezone:String}))) AS cell, sum(impressions) AS i, sum(clicks) AS k
+        SELECT campaign_id, assumeNotNull((toDayOfWeek(hour, 0, {timezone:String}) - 1) * 24 + toHour(hour, {timezone:String})) AS cell, sum(impressions) AS i, sum(clicks) AS k
         FROM ${database}.campaign_hourly
         WHERE (hour >= subtractDays(toDateTime64({from:Date32}, 0, 'UTC'), 1) AND hour < addDays(toDateTime64({to:Date32}, 0, 'UTC'), 2) AND toDate32(toTimeZone(hour, {timezone:String})) >= {from:Date32} AND toDate32(toTimeZone(hour, {timezone:String})) <= {to:Date32} AND throwIf((toMinute(toTimeZone(hour, {timezone:String})) != 0 OR toSecond(toTimeZone(hour, {timezone:String})) != 0), 'in this time zone local hours begin inside the hours of the rollup: ask millrace kpi, which reads the events there') = 0)
         GROUP BY campaign_id, cell

@@ -2,7 +2,7 @@
 import type { ClickHouse } from '../destination/client.ts';
 import type { Names } from '../destination/ddl.ts';
 import { EXPECTED_SPEND, FLIGHT, PERIOD_SPEND } from '../kpi/flight.ts';
-import { HOUR_NOW, LOCAL_DAY, TODAY } from '../kpi/fragments.ts';
+import { HOUR_NOW, hourOfDay, LOCAL_DAY, TODAY } from '../kpi/fragments.ts';
 import { withSources } from '../kpi/short-cuts.ts';
 import { PRESENT } from '../kpi/sources.ts';
 import { chIdent } from '../model/quote.ts';
@@ -182,7 +182,7 @@ LEFT JOIN
     ${earlier('impressions')} AS before_impressions, ${earlier('clicks')} AS before_clicks
   FROM
   (
-    SELECT campaign_id, hour, impressions, clicks, ${LOCAL_DAY} AS day, toHour(toTimeZone(hour, {timezone:String})) AS hour_of_day
+    SELECT campaign_id, hour, impressions, clicks, ${LOCAL_DAY} AS day, ${hourOfDay('hour')} AS hour_of_day
     FROM \${facts}
     WHERE isNotNull(campaign_id) AND hour >= ${NOW} - toIntervalDay(31 + intDiv({hours:UInt32}, 24))
   )

@@ -4,6 +4,7 @@ import {
   AS_OF,
   AS_OF_COLUMNS,
   HOUR_NOW,
+  hourOfDay,
   JOIN_CAMPAIGN,
   KNOWN_PRICING_MODEL,
   LOCAL_DAY,
@@ -21,7 +22,7 @@ function sameHours(days: number): string {
   return (
     `hour >= subtractDays(toDateTime64(${TODAY}, 0, 'UTC'), ${days + 1}) AND hour < addDays(toDateTime64(${TODAY}, 0, 'UTC'), 2)` +
     ` AND ${LOCAL_DAY} >= subtractDays(${TODAY}, ${days}) AND ${LOCAL_DAY} <= ${TODAY} AND \${whole_hours}` +
-    ` AND toHour(toTimeZone(hour, {timezone:String})) < ${HOUR_NOW}`
+    ` AND ${hourOfDay('hour')} < ${HOUR_NOW}`
   );
 }
 

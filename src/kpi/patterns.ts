@@ -12,6 +12,8 @@ import {
   JOIN_CAMPAIGN,
   WHOSE,
   WHOSE_SELECT,
+  dayOfWeek,
+  hourOfDay,
 } from './fragments.ts';
 import { ALL_DAYS } from './steps.ts';
 
@@ -70,9 +72,8 @@ ${JOIN_CAMPAIGN}`,
   report: plainReport(SHARE_COLUMNS, 'impressions DESC, campaign_id NULLS LAST'),
 };
 
-const LOCAL_TIME = 'toTimeZone(hour, {timezone:String})';
 /** Weekday and hour of a bucket as one number. */
-const CELL = `assumeNotNull((toDayOfWeek(${LOCAL_TIME}) - 1) * 24 + toHour(${LOCAL_TIME}))`;
+const CELL = `assumeNotNull((${dayOfWeek('hour')} - 1) * 24 + ${hourOfDay('hour')})`;
 
 /** Delivery by weekday and hour. */
 export const HEATMAP_KPI: KpiDefinition = {

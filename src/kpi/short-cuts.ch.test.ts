@@ -135,3 +135,21 @@ async function readFrom(name: KpiName, timezone: string, settings: Settings = {}
   const plan = (await ask(name, timezone, settings, 'EXPLAIN ')) as { explain: string }[];
   return plan.flatMap(({ explain }) => /ReadFromMergeTree \((.*)\)/.exec(explain)?.[1] ?? []);
 }
+
+test('GIVEN parts of a few hours in which a local day ends WHEN figures are asked THEN an index leaves no hour out', async () => {
+  await ch.client.command(`SYSTEM STOP MERGES ${ch.database}.campaign_hourly`);
+  for (const hours of [
+    [2, 13],
+    [11, 13],
+    [4, 9],
+  ]) {
+    const values = hours.map((hour) => `(1, '2026-04-20 ${String(hour).padStart(2, '0')}:00:00', 1000, 100, 0, 0)`);
+    await ch.client.command(`INSERT INTO ${ch.database}.campaign_hourly VALUES ${values.join(', ')}`);
+  }
+  for (const timezone of ['America/New_York', 'Pacific/Auckland', 'UTC']) {
+    for (const name of Object.keys(KPIS) as KpiName[]) {
+      const rows = await ask(name, timezone, { use_primary_key: 0 });
+      expect({ name, timezone, rows: await ask(name, timezone, {}) }).toEqual({ name, timezone, rows });
+    }
+  }
+});

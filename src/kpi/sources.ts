@@ -15,7 +15,7 @@
  * Sums that are read where these would be too many rows: short-cuts.ts.
  */
 import { chLiteral } from '../model/quote.ts';
-import { utcHour } from './fragments.ts';
+import { hourOfDay, utcHour } from './fragments.ts';
 
 /** SQL for each of the names; `${database}` and `${internal}` may stand in it. */
 export interface Sources {
@@ -123,7 +123,7 @@ export function cutSources(cuts: 'day' | 'hour', known: Known): Sources {
 /** Whether a limit of local time lies inside an hour of UTC. */
 export function isCut(hour: string, cuts: 'day' | 'hour'): string {
   const local = `toTimeZone(${hour}, {timezone:String})`;
-  const cutsDay = cuts === 'day' ? ` AND toHour(${local}) = 23` : '';
+  const cutsDay = cuts === 'day' ? ` AND ${hourOfDay(hour)} = 23` : '';
   return `((toMinute(${local}) != 0 OR toSecond(${local}) != 0)${cutsDay})`;
 }
 

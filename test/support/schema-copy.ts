@@ -113,7 +113,9 @@ async function catalogueSeen(
       if (last === undefined || !isSameShape(last, now) || last.types !== now.types) return 'its columns';
       if (recorded !== null && leavesFault(recorded, leaves.get(state.oid) ?? []) !== null) return 'its partitions';
       if (state.published !== marks.get(state.oid)) return 'how it is published';
-      return state.building || mirrors.get(state.target)?.sortingKey !== keys.get(state.oid) ? 'its key' : '';
+      // Of a table that only a rule makes fit to be copied no key is known here.
+      const key = keys.get(state.oid) ?? mirrors.get(state.target)?.sortingKey;
+      return state.building || mirrors.get(state.target)?.sortingKey !== key ? 'its key' : '';
     };
     const told = followed.map((state) => ({ table: state.table, what: unseenOf(state) }));
     const unknown = found.filter(({ oid }) => !known.has(oid)).map(tableLabel);
