@@ -105,3 +105,26 @@ test('what is made of a column, and what is made', () => {
   expect([0, 1, 2, 3].map((i) => intake.madeFrom(i))).toEqual([[1, 2], [1, 2], [], [1, 2]]);
   expect([0, 1, 2, 3].map((i) => intake.isMade(i))).toEqual([false, true, true, false]);
 });
+
+test.each([{ as: 'text' }, { mask: { kind: 'hash', salt: 's' } }] as const)(
+  'a number whose column is text by a rule (%o) is read as the number that it is',
+  (choice) => {
+    const source = [
+      { name: 'n', attnum: 1, typeOid: 23, typeMod: -1, typeName: 'integer', nullable: true, readAs: 'number', choice },
+      { ...SOURCE[1]!, attnum: 2 },
+    ] as const;
+    const transform: RowTransform = {
+      reads: { n: 'number' },
+      sets: ['b'],
+      apply: ({ n }) => ({ b: `${typeof n} ${n as number}` }),
+      source: '',
+    };
+    const columns = source.map((column) => codecFor(column).open(FAIL_UNFIT));
+    const { sinks } = new RowIntake(rowPlan('public.t', source, transform), columns);
+    // COPY in binary form brings such a column as text.
+    expect(codecFor(source[0]).binary).toBe(false);
+    sinks[0]!.appendBinary(Buffer.from('1234567'), 0, 7);
+    sinks[1]!.appendNull();
+    expect(columns[1]!.value(0)).toBe('number 1234567');
+  },
+);

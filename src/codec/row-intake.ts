@@ -10,6 +10,7 @@
 import { AppError } from '../model/errors.ts';
 import type { SourceColumn } from '../model/table.ts';
 import type { RowTransform } from '../model/table-rule.ts';
+import { codecFor } from './codecs.ts';
 import type { ColumnBuffer, ValueSink } from './column.ts';
 import { textOfValue, valueReader, type ValueReader } from './row-values.ts';
 import { TransformedColumn } from './wrapped-column.ts';
@@ -39,7 +40,9 @@ export function rowPlan(
   };
   const reads = Object.entries(transform.reads).map(([name, as]) => {
     const column = at(name);
-    return { column, name, reader: valueReader(columns[column] as SourceColumn, as) };
+    const source = columns[column] as SourceColumn;
+    // As the codec says, not the type: a rule may have made the column text.
+    return { column, name, reader: valueReader(source, as, !codecFor({ ...source, readAs: as }).binary) };
   });
   return { label, apply: transform.apply, reads, sets: transform.sets.map((name) => ({ column: at(name), name })) };
 }

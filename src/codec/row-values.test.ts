@@ -91,7 +91,7 @@ test.each(CASES)(
     fc.assert(
       fc.property(values, fc.constantFrom(...as), (value, readAs) => {
         expect([canReadAs(source, readAs), readsBinaryForm(source, readAs)]).toEqual([true, true]);
-        const reader = valueReader(source, readAs);
+        const reader = valueReader(source, readAs, false);
         const [asText, asBinary] = [Buffer.from(`<${text(value as never)}`), binary(value as never)];
         const read = reader.text(asText, 1, asText.length);
         expect(reader.binary(Buffer.concat([Buffer.from('<'), asBinary]), 1, 1 + asBinary.length)).toEqual(read);
@@ -121,10 +121,10 @@ test('jsonb, and text of what only PostgreSQL writes, are asked for as text', ()
   ];
   for (const [oid, as] of wanted) {
     expect(readsBinaryForm(column(oid, 'x'), as)).toBe(false);
-    expect(valueReader(column(oid, 'x'), as).isText).toBe(true);
+    expect(valueReader(column(oid, 'x'), as, true).isText).toBe(true);
   }
   // A cast to text writes a boolean out.
-  expect(valueReader(column(16, 'boolean'), 'text').text(Buffer.from('true'), 0, 4)).toBe('t');
+  expect(valueReader(column(16, 'boolean'), 'text', true).text(Buffer.from('true'), 0, 4)).toBe('t');
 });
 
 test('what a function gives is written as PostgreSQL writes it, or is no value', () => {

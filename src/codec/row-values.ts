@@ -26,7 +26,7 @@ export function canReadAs(column: SourceColumn, as: ReadAs): boolean {
   return as === 'text' || READABLE[as].includes(sourceTypeOf(column).oid);
 }
 
-/** Whether {@link valueReader} reads the binary form too. If not, the column is selected and streamed as text. */
+/** Whether {@link valueReader} can read the binary form. If not, the column is selected and streamed as text. */
 export function readsBinaryForm(column: SourceColumn, as: ReadAs): boolean {
   const { oid, sendsText } = sourceTypeOf(column);
   if (sendsText || TEXT_OIDS.has(oid) || INTEGERS.includes(oid)) return true;
@@ -42,12 +42,11 @@ export interface ValueReader {
   readonly binary: (bytes: Buffer, start: number, end: number) => unknown;
 }
 
-/** How values of a column are read. JSON that does not parse throws `SyntaxError`: PostgreSQL has no such values. */
-export function valueReader(column: SourceColumn, as: ReadAs): ValueReader {
+/** How values of a column are read. @param isText Its codec reads no binary form: what comes as such is text. JSON that does not parse throws `SyntaxError`: PostgreSQL has no such values. */
+export function valueReader(column: SourceColumn, as: ReadAs, isText: boolean): ValueReader {
   const { oid } = sourceTypeOf(column);
   const fromText = textReader(oid, as);
   const text = (bytes: Buffer, start: number, end: number): unknown => fromText(bytes.toString('utf8', start, end));
-  const isText = !readsBinaryForm(column, as);
   const binary = isText ? null : binaryReader(oid);
   if (binary === null) return { isText, text, binary: text };
   return { isText, text, binary: (bytes, start) => converted(binary(bytes, start), as) };
